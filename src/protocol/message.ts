@@ -171,7 +171,7 @@ const oneShotHash = (crypto as { hash?: OneShotHash }).hash;
 /** SHA-256 as a latin1 string of 32 characters: one string instead of a Buffer per message. */
 function sha256Latin1(data: Uint8Array): string {
   if (oneShotHash !== undefined) return oneShotHash('sha256', data, 'binary');
-  return crypto.createHash('sha256').update(data).digest('latin1');
+  return crypto.createHash('sha256').update(data).digest('binary');
 }
 
 const headerStarts = new Map<string, Buffer>();
@@ -197,7 +197,7 @@ function readType(data: Buffer): string {
   const padded = data.toString('latin1', OFFSET.MESSAGE_TYPE, OFFSET.MESSAGE_TYPE + TYPE_BYTES);
   if (padded === OUTPUT_PADDED) return MESSAGE_TYPE.OUTPUT_STREAM_DATA;
   if (padded === ACKNOWLEDGE_PADDED) return MESSAGE_TYPE.ACKNOWLEDGE;
-  // eslint-disable-next-line no-control-regex -- NUL is one of the two paddings
+  // NUL is the service's padding, space everyone else's.
   return padded.replace(/^[\0\s]+|[\0\s]+$/g, '');
 }
 
