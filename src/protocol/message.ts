@@ -202,7 +202,8 @@ function readType(data: Buffer): string {
 }
 
 function readSequenceNumber(data: Buffer): number {
-  const value = data.readInt32BE(OFFSET.SEQUENCE_NUMBER) * TWO_32 + data.readUInt32BE(OFFSET.SEQUENCE_NUMBER + 4);
+  const value =
+    data.readInt32BE(OFFSET.SEQUENCE_NUMBER) * TWO_32 + data.readUInt32BE(OFFSET.SEQUENCE_NUMBER + 4);
   if (!Number.isSafeInteger(value)) throw malformed('sequence number out of range');
   return value;
 }

@@ -9,7 +9,11 @@ import { ProxyError } from '../errors.ts';
 // ---- acknowledge ---------------------------------------------------------------------------------------------
 
 /** The text of an acknowledge payload; key order as the official ends write it. */
-export function formatAcknowledge(messageType: string, messageIdText: string, sequenceNumber: number): string {
+export function formatAcknowledge(
+  messageType: string,
+  messageIdText: string,
+  sequenceNumber: number,
+): string {
   return (
     `{"AcknowledgedMessageType":"${messageType}","AcknowledgedMessageId":"${messageIdText}",` +
     `"AcknowledgedMessageSequenceNumber":${sequenceNumber},"IsSequentialMessage":true}`

@@ -10,7 +10,8 @@ export function compareVersions(a: string, b: string): number {
   for (let i = 0; i < Math.min(left.length, right.length); i += 1) {
     const x = left[i] ?? '';
     const y = right[i] ?? '';
-    const difference = /^\d+$/.test(x) && /^\d+$/.test(y) ? Number(x) - Number(y) : Number(x > y) - Number(x < y);
+    const difference =
+      /^\d+$/.test(x) && /^\d+$/.test(y) ? Number(x) - Number(y) : Number(x > y) - Number(x < y);
     if (difference !== 0) return difference;
   }
   return left.length - right.length;
