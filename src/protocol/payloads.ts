@@ -126,6 +126,17 @@ export function parseSessionTypeParameters(parameters: unknown): SessionTypePara
   return { sessionType: text(parameters['SessionType']), properties };
 }
 
+/** The sealed bytes of an EncChallengeRequest or EncChallengeResponse. */
+export function parseChallenge(payload: Buffer): Buffer {
+  const challenge = parseObject(payload, 'EncChallenge')['Challenge'];
+  if (typeof challenge !== 'string') throw broken('EncChallenge', 'no challenge');
+  return Buffer.from(challenge, 'base64');
+}
+
+export function formatChallenge(sealed: Buffer): Buffer {
+  return formatJson({ Challenge: sealed.toString('base64') });
+}
+
 /** Any of the JSON payloads above as bytes. */
 export function formatJson(content: unknown): Buffer {
   return Buffer.from(JSON.stringify(content), 'utf8');

@@ -1,0 +1,58 @@
+/** Every constant of the data channel: value, unit, origin. "Official" means Amazon's client and agent alike. */
+
+/** Version in the open message and the HandshakeResponse. Four parts, at least the documented minimum 1.2.764.0:
+ * agents switch behaviour by it (multiplexing, smux keepalive), so it never follows our own version. */
+export const CLIENT_VERSION = '1.2.835.0';
+
+/** Stream bytes per message; what both official ends send, and the only size never reported as harmful. */
+export const PAYLOAD_BYTES = 1024;
+
+/** Data messages per second at the safe pace: the service punishes sustained rates above about 1000. */
+export const SAFE_MESSAGES_PER_SECOND = 900;
+/** Messages that may leave at once after a pause: bursts of this size are ordinary traffic for the official client. */
+export const PACE_BURST_MESSAGES = 64;
+
+/** Unacknowledged stream bytes in flight at a set pace: covers 900 messages/s at 280 ms of round trip. */
+export const PACED_WINDOW_BYTES = 256 * 1024;
+/** The same without pace. The agent takes bytes as fast as they come; this bounds what a loss can cost. */
+export const UNPACED_WINDOW_BYTES = 1024 * 1024;
+/** Bytes accepted from the user and not yet sent; above this `write` asks the source to wait. */
+export const PENDING_HIGH_WATER_BYTES = 128 * 1024;
+
+/** Delivered to the user and not yet consumed: above the first mark reading from the socket stops, below the second it
+ * goes on. */
+export const UNREAD_PAUSE_BYTES = 1024 * 1024;
+export const UNREAD_RESUME_BYTES = 256 * 1024;
+/** Hard bound of the same: messages beyond it are neither acknowledged nor kept, so the agent sends them again. */
+export const UNREAD_LIMIT_BYTES = 16 * 1024 * 1024;
+/** Bytes held out of order while the agent heals a gap, which it does at 10 messages/s however many follow. */
+export const REORDER_LIMIT_BYTES = 128 * 1024 * 1024;
+/** What one held message costs besides its payload: bounds a flood of empty messages. */
+export const REORDER_OVERHEAD_BYTES = 256;
+
+/** Round-trip estimation (RFC 6298 with the official constants). Milliseconds. */
+export const RTT_INITIAL_MS = 100;
+export const RTT_GAIN = 1 / 8;
+export const RTT_VARIATION_GAIN = 1 / 4;
+export const CLOCK_GRANULARITY_MS = 10;
+export const RTO_MIN_MS = 200;
+export const RTO_MAX_MS = 1000;
+/** Longest wait between two probes of a silent path, after exponential back-off. */
+export const PROBE_MAX_MS = 5000;
+/** Probe interval while the service has paused publication. */
+export const PAUSED_PROBE_MS = 1000;
+
+/** A message counts as lost when this many sent after it are acknowledged (RFC 9002's threshold)... */
+export const REORDER_THRESHOLD = 3;
+/** ...or when any is, and it is older than the round trip by this factor. */
+export const LOSS_DELAY_FACTOR = 9 / 8;
+
+/** Agents that do not acknowledge duplicates leave a message unacknowledged for ever when one acknowledgement is lost:
+ * after so many resends, each followed by acknowledgements of later messages, it counts as received. */
+export const PRESUMED_RECEIVED_RESENDS = 8;
+
+/** From the first link to HandshakeComplete. The agent's own clocks are 15 s each. */
+export const HANDSHAKE_TIMEOUT_MS = 30_000;
+
+/** Largest message accepted from the peer. The service may send large JSON; data messages are about 1 KiB. */
+export const MAX_MESSAGE_BYTES = 16 * 1024 * 1024;

@@ -1,0 +1,476 @@
+/**
+ * The driver of a channel: links, timers and the AWS calls around it.
+ *
+ * It feeds the channel, performs its actions, and replaces a lost link: ResumeSession for a new token, a new
+ * WebSocket, the same channel. Any end of the WebSocket other than the session's own (channel_closed) is a loss,
+ * whatever its close code: the service closes every data channel about hourly with code 1000.
+ *
+ * `onEnd` is called exactly once. After it nothing is called any more.
+ */
+import { randomUUID } from 'node:crypto';
+import type { Clock, TimerHandle } from '../clock.ts';
+import { ProxyError, asProxyError } from '../errors.ts';
+import type { Log } from '../log.ts';
+import { redactUrl } from '../log.ts';
+import type { Action } from '../protocol/actions.ts';
+import type { ChannelStats } from '../protocol/channel.ts';
+import { Channel } from '../protocol/channel.ts';
+import type { DataKeyOutcome, DataKeyRequest, SessionFacts } from '../protocol/handshake.ts';
+import { CLIENT_VERSION } from '../protocol/limits.ts';
+import type { Connect, Transport, TransportClose } from '../transport/transport.ts';
+import { ResumeBudget, isFinal } from './reconnect.ts';
+
+/** What opens a data channel. All but the session ID are secrets. */
+export interface SessionGrant {
+  readonly sessionId: string;
+  readonly streamUrl: string;
+  readonly tokenValue: string;
+}
+
+/** The AWS side of one session. */
+export interface SessionApi {
+  /** ResumeSession with freshly resolved credentials. An empty stream URL means: the one before. */
+  resume(signal: AbortSignal): Promise<SessionGrant>;
+  /** TerminateSession. */
+  terminate(signal: AbortSignal): Promise<void>;
+  dataKey(request: DataKeyRequest): Promise<DataKeyOutcome>;
+}
+
+export type SessionOutcome =
+  /** The far end is over. `output` is its reason, empty when all is well. */
+  | { readonly kind: 'ended'; readonly output: string; readonly isTruncated: boolean }
+  /** We ended it. */
+  | { readonly kind: 'terminated' }
+  | { readonly kind: 'failed'; readonly error: ProxyError };
+
+export interface SessionEvents {
+  onReady(facts: SessionFacts): void;
+  /** Stream bytes; give them back with `consumed`. */
+  onData(data: Buffer, stream: 'stdout' | 'stderr'): void;
+  /** Room to write again. */
+  onWritable(): void;
+  /** Everything written so far has been acknowledged by the agent. */
+  onDrained(): void;
+  onNotice(text: string): void;
+  onEnd(outcome: SessionOutcome): void;
+}
+
+export interface SessionOptions {
+  readonly grant: SessionGrant;
+  readonly targetId: string;
+  /** Undefined: no pace. */
+  readonly messagesPerSecond: number | undefined;
+  /** How long one loss may take to mend. Milliseconds. */
+  readonly resumeTimeoutMs?: number;
+  readonly pingIntervalMs?: number;
+  readonly pongTimeoutMs?: number;
+}
+
+export interface SessionDependencies {
+  readonly connect: Connect;
+  readonly api: SessionApi;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly randomBytes: (count: number) => Uint8Array;
+}
+
+export const RESUME_TIMEOUT_MS = 600_000;
+/** Load balancers and proxies cut silent connections after 60 s and more; the official client pings every 5 min. */
+export const PING_INTERVAL_MS = 25_000;
+export const PONG_TIMEOUT_MS = 10_000;
+/** Bound on everything that `terminate` waits for: the process must be gone 2 s after ssh. */
+export const TERMINATE_TIMEOUT_MS = 1_500;
+
+export class Session {
+  readonly #options: SessionOptions;
+  readonly #dependencies: SessionDependencies;
+  readonly #events: SessionEvents;
+  readonly #channel: Channel;
+  readonly #clientId = randomUUID();
+  /** Ends attempts to resume. */
+  readonly #resuming = new AbortController();
+  readonly #budget: ResumeBudget;
+  readonly #pingIntervalMs: number;
+  readonly #pongTimeoutMs: number;
+
+  #grant: SessionGrant;
+  #transport: Transport | undefined;
+  #isLinkUp = false;
+  #isReadingPaused = false;
+  #pingAt: number | undefined;
+  #pongBy: number | undefined;
+  #timer: TimerHandle | undefined;
+  #timerAt = Infinity;
+  #resumes = 0;
+  #isEnded = false;
+  #isDrainedReported = true;
+  #linkUpAt = 0;
+  #progressAtLinkUp = 0;
+  #shutdown: Promise<void> | undefined;
+  #onFlagAcknowledged: (() => void) | undefined;
+
+  constructor(options: SessionOptions, dependencies: SessionDependencies, events: SessionEvents) {
+    this.#options = options;
+    this.#dependencies = dependencies;
+    this.#events = events;
+    this.#grant = options.grant;
+    this.#budget = new ResumeBudget(options.resumeTimeoutMs ?? RESUME_TIMEOUT_MS);
+    this.#pingIntervalMs = options.pingIntervalMs ?? PING_INTERVAL_MS;
+    this.#pongTimeoutMs = options.pongTimeoutMs ?? PONG_TIMEOUT_MS;
+    this.#channel = new Channel({
+      sessionId: options.grant.sessionId,
+      targetId: options.targetId,
+      messagesPerSecond: options.messagesPerSecond,
+      randomBytes: dependencies.randomBytes,
+      wallClock: () => dependencies.clock.wallNow(),
+    });
+  }
+
+  get sessionId(): string {
+    return this.#grant.sessionId;
+  }
+
+  get resumes(): number {
+    return this.#resumes;
+  }
+
+  stats(): ChannelStats {
+    return this.#channel.stats();
+  }
+
+  /** Opens the first link. Call once. */
+  open(): void {
+    this.#openLink();
+  }
+
+  /** Takes bytes that must not change afterwards. False: wait for `onWritable`. */
+  write(data: Buffer): boolean {
+    if (this.#isEnded) return true;
+    this.#isDrainedReported = false;
+    const hasRoom = this.#channel.write(data, this.#now());
+    this.#perform();
+    return hasRoom;
+  }
+
+  /** Bytes given to `onData` have left. */
+  consumed(bytes: number): void {
+    if (this.#isEnded) return;
+    this.#channel.consumed(bytes, this.#now());
+    this.#perform();
+  }
+
+  /**
+   * Ends the session: TerminateSession flag on the channel and the API call, side by side, both bounded. Resolves
+   * when the far end knows, or the bound has passed; never rejects. `onEnd` has been called by then.
+   */
+  terminate(outcome: SessionOutcome = { kind: 'terminated' }): Promise<void> {
+    this.#shutdown ??= this.#shutDown(outcome);
+    return this.#shutdown;
+  }
+
+  async #shutDown(outcome: SessionOutcome): Promise<void> {
+    if (this.#isEnded) return;
+    const { api, clock, log } = this.#dependencies;
+    this.#resuming.abort();
+    const bound = new AbortController();
+    const timer = clock.setTimer(TERMINATE_TIMEOUT_MS, () => bound.abort());
+    const acknowledged = new Promise<void>((resolve) => {
+      this.#onFlagAcknowledged = resolve;
+      bound.signal.addEventListener('abort', () => resolve());
+      if (!this.#channel.terminate(this.#now())) resolve();
+    });
+    this.#perform();
+    const called = api.terminate(bound.signal).catch((thrown: unknown) => {
+      log.debug('terminate_call_failed', { code: asProxyError(thrown).code });
+    });
+    await Promise.race([
+      Promise.all([acknowledged, called]),
+      new Promise<void>((resolve) => bound.signal.addEventListener('abort', () => resolve())),
+    ]);
+    timer.cancel();
+    this.#end(outcome);
+  }
+
+  // ---- link --------------------------------------------------------------------------------------------------
+
+  #openLink(): void {
+    const { connect, log } = this.#dependencies;
+    log.debug('link_opening', { url: redactUrl(this.#grant.streamUrl), resumes: this.#resumes });
+    let transport: Transport | undefined = undefined;
+    const isCurrent = (): boolean =>
+      !this.#isEnded && (transport === undefined || transport === this.#transport);
+    transport = connect(this.#grant.streamUrl, {
+      onOpen: () => {
+        if (isCurrent()) this.#linkUp();
+      },
+      onMessage: (data, isBinary) => {
+        // The official client parses text messages the same way.
+        if (isCurrent()) this.#receive(data, isBinary);
+      },
+      onPong: () => {
+        if (isCurrent()) this.#pongBy = undefined;
+      },
+      onDrain: () => {},
+      onClose: (info) => {
+        if (isCurrent()) this.#linkLost(info);
+      },
+    });
+    this.#transport = transport;
+  }
+
+  #linkUp(): void {
+    const now = this.#now();
+    this.#transport?.sendText(
+      JSON.stringify({
+        MessageSchemaVersion: '1.0',
+        RequestId: randomUUID(),
+        TokenValue: this.#grant.tokenValue,
+        ClientId: this.#clientId,
+        ClientVersion: CLIENT_VERSION,
+      }),
+    );
+    this.#isLinkUp = true;
+    this.#linkUpAt = now;
+    this.#progressAtLinkUp = this.#channel.progress;
+    this.#isReadingPaused = false;
+    this.#pongBy = undefined;
+    this.#pingAt = now + this.#pingIntervalMs;
+    this.#dependencies.log.info('link_up', { sessionId: this.sessionId, resumes: this.#resumes });
+    this.#channel.linkUp(now);
+    this.#perform();
+  }
+
+  #receive(data: Buffer, isBinary: boolean): void {
+    if (!isBinary) this.#dependencies.log.debug('text_message', { bytes: data.length });
+    this.#channel.receive(data, this.#now());
+    this.#perform();
+  }
+
+  #linkLost(info: TransportClose): void {
+    const { log } = this.#dependencies;
+    const wasUp = this.#isLinkUp;
+    this.#isLinkUp = false;
+    this.#pingAt = undefined;
+    this.#pongBy = undefined;
+    this.#channel.linkDown(this.#now());
+    const error = info.error === undefined ? undefined : asProxyError(info.error);
+    log.info('link_lost', { closeCode: info.code, wasUp, error: error?.code, httpStatus: info.httpStatus });
+    if (this.#shutdown !== undefined) return;
+    if (!wasUp && error !== undefined && isFinal(error)) {
+      void this.terminate({ kind: 'failed', error });
+      return;
+    }
+    const livedMs = wasUp ? this.#now() - this.#linkUpAt : 0;
+    this.#budget.linkLost(this.#now(), livedMs, this.#channel.progress > this.#progressAtLinkUp);
+    void this.#resume(error);
+  }
+
+  /** Resumes within the budget. Every attempt asks for fresh credentials, a new token and a new link. */
+  async #resume(lastError: ProxyError | undefined): Promise<void> {
+    const { api, clock, log, randomBytes } = this.#dependencies;
+    const { signal } = this.#resuming;
+    for (;;) {
+      const delayMs = this.#budget.nextDelayMs(clock.now(), (randomBytes(1)[0] ?? 0) / 256);
+      if (delayMs === undefined) {
+        void this.terminate({ kind: 'failed', error: lostError(this.sessionId, lastError) });
+        return;
+      }
+      if (delayMs > 0) await this.#sleep(delayMs);
+      if (signal.aborted) return;
+      try {
+        const grant = await api.resume(signal);
+        if (signal.aborted) return;
+        const streamUrl = grant.streamUrl === '' ? this.#grant.streamUrl : grant.streamUrl;
+        this.#grant = { ...grant, sessionId: this.sessionId, streamUrl };
+        this.#resumes += 1;
+        this.#openLink();
+        return;
+      } catch (thrown) {
+        if (signal.aborted) return;
+        lastError = asProxyError(thrown);
+        log.info('resume_failed', { attempt: this.#budget.attempts, code: lastError.code });
+        if (isFinal(lastError)) {
+          if (lastError.code === 'SESSION_GONE') this.#end({ kind: 'failed', error: lastError });
+          else void this.terminate({ kind: 'failed', error: lastError });
+          return;
+        }
+      }
+    }
+  }
+
+  #sleep(delayMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = this.#dependencies.clock.setTimer(delayMs, resolve);
+      this.#resuming.signal.addEventListener(
+        'abort',
+        () => {
+          timer.cancel();
+          resolve();
+        },
+        { once: true },
+      );
+    });
+  }
+
+  // ---- actions -----------------------------------------------------------------------------------------------
+
+  #perform(): void {
+    for (const action of this.#channel.take()) {
+      if (this.#isEnded) return;
+      this.#performOne(action);
+    }
+    if (this.#isEnded) return;
+    this.#controlReading();
+    if (this.#channel.isDrained) {
+      this.#onFlagAcknowledged?.();
+      if (!this.#isDrainedReported) {
+        this.#isDrainedReported = true;
+        this.#events.onDrained();
+      }
+    }
+    this.#arm();
+  }
+
+  #performOne(action: Action): void {
+    switch (action.kind) {
+      case 'send':
+        this.#transport?.send(action.messages);
+        return;
+      case 'deliver':
+        this.#events.onData(action.data, action.stream);
+        return;
+      case 'ready':
+        this.#dependencies.log.info('ready', {
+          sessionType: action.facts.sessionType,
+          agentVersion: action.facts.agentVersion,
+        });
+        this.#events.onReady(action.facts);
+        return;
+      case 'notice':
+        this.#events.onNotice(action.text);
+        return;
+      case 'dataKeyWanted':
+        void this.#fetchDataKey(action.request);
+        return;
+      case 'writable':
+        this.#events.onWritable();
+        return;
+      case 'flag':
+      case 'exitCode':
+        return;
+      case 'oddity':
+        this.#dependencies.log.debug(action.event, { detail: action.detail });
+        return;
+      case 'closed':
+        this.#end({ kind: 'ended', output: action.output, isTruncated: action.isTruncated });
+        return;
+      case 'failed':
+        void this.terminate({ kind: 'failed', error: action.error });
+        return;
+    }
+  }
+
+  async #fetchDataKey(request: DataKeyRequest): Promise<void> {
+    const outcome = await this.#dependencies.api
+      .dataKey(request)
+      .catch((thrown: unknown): DataKeyOutcome => ({ failure: asProxyError(thrown).message }));
+    if (this.#isEnded) return;
+    this.#channel.dataKey(outcome, this.#now());
+    this.#perform();
+  }
+
+  #controlReading(): void {
+    if (!this.#isReadingPaused && this.#channel.isFull) {
+      this.#isReadingPaused = true;
+      this.#transport?.pause();
+    } else if (this.#isReadingPaused && this.#channel.wantsMore) {
+      this.#isReadingPaused = false;
+      // What the peer sent meanwhile, pongs included, is still in the socket.
+      this.#pongBy = undefined;
+      this.#transport?.resume();
+    }
+  }
+
+  // ---- timer -------------------------------------------------------------------------------------------------
+
+  /** One timer for everything. It is moved only when something becomes due earlier; firing early is harmless. */
+  #arm(): void {
+    const at = Math.min(
+      this.#channel.deadline() ?? Infinity,
+      this.#pingAt ?? Infinity,
+      this.#pongBy ?? Infinity,
+    );
+    if (at === Infinity || (this.#timer !== undefined && this.#timerAt <= at)) return;
+    this.#timer?.cancel();
+    this.#timerAt = at;
+    this.#timer = this.#dependencies.clock.setTimer(Math.ceil(at - this.#now()), () => this.#tick());
+  }
+
+  #tick(): void {
+    this.#timer = undefined;
+    if (this.#isEnded) return;
+    const now = this.#now();
+    if (this.#pongBy !== undefined && now >= this.#pongBy) {
+      this.#pongBy = undefined;
+      // A user who does not read stops us from reading pongs too: that is not the peer's silence.
+      if (!this.#isReadingPaused) {
+        this.#dependencies.log.info('pong_missed');
+        this.#transport?.destroy();
+        this.#linkLost({ code: 1006, reason: 'no pong', error: undefined });
+        return;
+      }
+    }
+    if (this.#pingAt !== undefined && now >= this.#pingAt) {
+      this.#pingAt = now + this.#pingIntervalMs;
+      this.#pongBy ??= now + this.#pongTimeoutMs;
+      this.#transport?.ping();
+    }
+    this.#channel.tick(now);
+    this.#perform();
+  }
+
+  // ---- end ---------------------------------------------------------------------------------------------------
+
+  #end(outcome: SessionOutcome): void {
+    if (this.#isEnded) return;
+    this.#isEnded = true;
+    this.#timer?.cancel();
+    this.#resuming.abort();
+    this.#onFlagAcknowledged?.();
+    this.#transport?.close();
+    this.#dependencies.log.info('session_end', endFields(outcome, this.#channel.stats(), this.#resumes));
+    this.#events.onEnd(outcome);
+  }
+
+  #now(): number {
+    return this.#dependencies.clock.now();
+  }
+}
+
+function endFields(
+  outcome: SessionOutcome,
+  stats: ChannelStats,
+  resumes: number,
+): Record<string, string | number> {
+  return {
+    outcome: outcome.kind === 'failed' ? outcome.error.code : outcome.kind,
+    sentBytes: stats.sentBytes,
+    receivedBytes: stats.receivedBytes,
+    resends: stats.resends,
+    duplicates: stats.duplicates,
+    roundTripMs: Math.round(stats.roundTripMs),
+    resumes,
+  };
+}
+
+function lostError(sessionId: string, cause: ProxyError | undefined): ProxyError {
+  const why = cause === undefined ? '' : `: ${cause.message}`;
+  return new ProxyError(
+    'SESSION_LOST',
+    `the connection of session ${sessionId} was lost and could not be resumed in time${why}`,
+    {
+      cause,
+      hint: cause?.hint ?? 'check the network, then connect again',
+    },
+  );
+}
