@@ -82,7 +82,6 @@ export const PONG_TIMEOUT_MS = 10_000;
 export const TERMINATE_TIMEOUT_MS = 1_500;
 
 export class Session {
-  readonly #options: SessionOptions;
   readonly #dependencies: SessionDependencies;
   readonly #events: SessionEvents;
   readonly #channel: Channel;
@@ -110,7 +109,6 @@ export class Session {
   #onFlagAcknowledged: (() => void) | undefined;
 
   constructor(options: SessionOptions, dependencies: SessionDependencies, events: SessionEvents) {
-    this.#options = options;
     this.#dependencies = dependencies;
     this.#events = events;
     this.#grant = options.grant;
@@ -128,6 +126,11 @@ export class Session {
 
   get sessionId(): string {
     return this.#grant.sessionId;
+  }
+
+  /** What the handshake told; undefined before its end. */
+  get facts(): SessionFacts | undefined {
+    return this.#channel.facts;
   }
 
   get resumes(): number {
@@ -250,6 +253,7 @@ export class Session {
     const { log } = this.#dependencies;
     const wasUp = this.#isLinkUp;
     this.#isLinkUp = false;
+    this.#transport = undefined;
     this.#pingAt = undefined;
     this.#pongBy = undefined;
     this.#channel.linkDown(this.#now());

@@ -1,0 +1,81 @@
+/**
+ * From a target as people write it to an instance ID and the AWS context (region, credentials) it lives in.
+ */
+import type { AwsContext } from './aws/context.ts';
+import type { Instance } from './aws/instance.ts';
+import type { Clock } from './clock.ts';
+import { ProxyError } from './errors.ts';
+import type { Log } from './log.ts';
+
+/** Between two looks at an instance that is still starting. */
+const PENDING_POLL_MS = 2_000;
+
+export interface TargetRequest {
+  /** An address, ID, DNS name or Name tag. */
+  readonly target: string;
+  /** Regions to search; undefined: the one that the AWS configuration names. */
+  readonly regions: readonly string[] | undefined;
+  readonly profile: string | undefined;
+  readonly endpointUrl: string | undefined;
+  readonly ssmmessagesEndpoint: string | undefined;
+  /** VPC by ID or Name tag. */
+  readonly vpc: string | undefined;
+  readonly tags: Readonly<Record<string, string>>;
+}
+
+export interface FindTargetDependencies {
+  readonly env: NodeJS.ProcessEnv;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+export interface FoundTarget {
+  readonly context: AwsContext;
+  readonly instanceId: string;
+}
+
+/** Resolves the target; a pending instance is waited for, as long as `signal` allows. */
+export async function findTarget(
+  request: TargetRequest,
+  dependencies: FindTargetDependencies,
+  enter: (stage: string) => void,
+  signal: AbortSignal,
+): Promise<FoundTarget> {
+  const { createAwsContexts, parseTarget } = await import('./aws/contexts.ts');
+  const target = parseTarget(request.target);
+  const contexts = await createAwsContexts(request, target, dependencies);
+  signal.throwIfAborted();
+  const [first] = contexts;
+  if (first !== undefined && contexts.length === 1 && 'id' in target) {
+    return { context: first, instanceId: target.id };
+  }
+  enter(`resolving ${request.target}`);
+  const { resolveAcross } = await import('./aws/instance.ts');
+  const scope = { vpc: request.vpc, tags: request.tags };
+  for (;;) {
+    const { instance, context } = await resolveAcross(contexts, target, scope, { signal });
+    dependencies.log.info('resolved', { target: request.target, ...instanceFields(instance) });
+    if (instance.state !== 'pending') return { context, instanceId: instance.instanceId };
+    enter(`waiting for ${instance.instanceId} to run`);
+    await sleep(dependencies.clock, PENDING_POLL_MS, signal);
+  }
+}
+
+function instanceFields(instance: Instance): Record<string, string | undefined> {
+  return { instanceId: instance.instanceId, region: instance.region, state: instance.state };
+}
+
+function sleep(clock: Clock, delayMs: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const cancel = (): void => {
+      timer.cancel();
+      reject(new ProxyError('CANCELLED', 'cancelled'));
+    };
+    const timer = clock.setTimer(delayMs, () => {
+      signal.removeEventListener('abort', cancel);
+      resolve();
+    });
+    if (signal.aborted) cancel();
+    else signal.addEventListener('abort', cancel, { once: true });
+  });
+}
