@@ -1,0 +1,79 @@
+/** Runs what a command line asks for, other than `connect` in its usual forms (see main.ts). */
+import { ProxyError } from '../errors.ts';
+import { VERSION } from '../version.ts';
+import { readConnectArgs } from './connect-args.ts';
+import { COMMAND_HELP } from './help.ts';
+import type { CliIo } from './io.ts';
+import { OptionReader } from './option-values.ts';
+import type { CommandName } from './options.ts';
+import { writeOut } from './output.ts';
+import { parseCommandLine } from './parse-command-line.ts';
+import type { OptionTexts } from './tokens.ts';
+
+/** Exit status. Throws ProxyError. */
+export async function runCommandLine(argv: readonly string[], io: CliIo): Promise<number> {
+  const invocation = parseCommandLine(argv);
+  switch (invocation.kind) {
+    case 'help':
+      await writeOut(io.stdout, invocation.text);
+      return 0;
+    case 'version':
+      await writeOut(io.stdout, invocation.json ? `${JSON.stringify(versionFacts())}\n` : `${VERSION}\n`);
+      return 0;
+    case 'command':
+      return runCommand(invocation.command, invocation.words, invocation.texts, io);
+  }
+}
+
+async function runCommand(
+  command: CommandName,
+  words: readonly string[],
+  texts: OptionTexts,
+  io: CliIo,
+): Promise<number> {
+  const options = new OptionReader(command, texts, io.env);
+  switch (command) {
+    case 'connect': {
+      const [target = '', port] = expectWords(command, words, 1, 2);
+      const args = readConnectArgs(target, port, texts, io.env);
+      const { runConnect } = await import('./proxy.ts');
+      return runConnect(args, io);
+    }
+    case 'resolve': {
+      const [target = ''] = expectWords(command, words, 1, 1);
+      const { readResolveArgs, runResolve } = await import('./resolve.ts');
+      return runResolve(readResolveArgs(target, options), io);
+    }
+    case 'emulator': {
+      expectWords(command, words, 0, 0);
+      const { readEmulatorArgs, runEmulator } = await import('./emulator.ts');
+      return runEmulator(readEmulatorArgs(options), io);
+    }
+  }
+}
+
+function expectWords(
+  command: CommandName,
+  words: readonly string[],
+  least: number,
+  most: number,
+): readonly string[] {
+  const hint = `ssm-proxy ${COMMAND_HELP[command].usage}`;
+  if (words.length < least) throw new ProxyError('USAGE', 'the target is missing', { hint });
+  const [extra] = words.slice(most);
+  if (extra !== undefined) {
+    throw new ProxyError('USAGE', `${command} takes no argument ${JSON.stringify(extra)}`, { hint });
+  }
+  return words;
+}
+
+function versionFacts(): Readonly<Record<string, string | number>> {
+  return {
+    schema: 1,
+    name: 'ssm-proxy',
+    version: VERSION,
+    node: process.versions.node,
+    platform: process.platform,
+    arch: process.arch,
+  };
+}

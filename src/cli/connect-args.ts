@@ -1,0 +1,79 @@
+/**
+ * Arguments of `ssm-proxy connect`, and the quick way to them: ssh starts this program for every connection, so the
+ * usual lines are understood without loading yargs. The grammar is frozen (see options.ts and destination.ts);
+ * options may stand anywhere, also before the word `connect`.
+ */
+import type { LogLevel } from '../log.ts';
+import { parseDestination } from './destination.ts';
+import { OptionReader } from './option-values.ts';
+import type { Environment, Pace } from './option-values.ts';
+import { optionsOf } from './options.ts';
+import { tokenize } from './tokens.ts';
+import type { OptionTexts } from './tokens.ts';
+
+export type { Pace } from './option-values.ts';
+
+export interface ConnectArgs {
+  /** As typed: an address, ID, DNS name or Name tag. */
+  readonly target: string;
+  readonly port: number;
+  /** Regions to search; undefined: the one that the AWS configuration names. */
+  readonly region: readonly string[] | undefined;
+  readonly profile: string | undefined;
+  readonly endpointUrl: string | undefined;
+  readonly ssmmessagesEndpoint: string | undefined;
+  readonly vpc: string | undefined;
+  readonly tags: Readonly<Record<string, string>>;
+  readonly document: string | undefined;
+  readonly parameters: Readonly<Record<string, readonly string[]>>;
+  readonly connectTimeoutMs: number;
+  readonly pace: Pace;
+  /** Undefined: nothing was asked for. */
+  readonly logLevel: LogLevel | undefined;
+  readonly logFile: string | undefined;
+  readonly quiet: boolean;
+}
+
+export const DEFAULT_CONNECT_TIMEOUT_MS = 30_000;
+
+/**
+ * The arguments, or undefined when this is not `connect` in a form that is known here: yargs decides then.
+ * Throws USAGE for a form that is known with a value that cannot be used.
+ */
+export function parseConnectArgs(argv: readonly string[], env: Environment): ConnectArgs | undefined {
+  const tokens = tokenize(argv, optionsOf('connect'));
+  if (tokens === undefined) return undefined;
+  const [command, target, port, ...rest] = tokens.words;
+  if (command !== 'connect' || target === undefined || rest.length > 0) return undefined;
+  return readConnectArgs(target, port, tokens.options, env);
+}
+
+/** Meaning of the parts, for both parsers. Throws USAGE. */
+export function readConnectArgs(
+  target: string,
+  port: string | undefined,
+  texts: OptionTexts,
+  env: Environment,
+): ConnectArgs {
+  const options = new OptionReader('connect', texts, env);
+  const parameters = new Map<string, string[]>();
+  for (const [key, value] of options.pairs('parameter')) {
+    parameters.set(key, [...(parameters.get(key) ?? []), value]);
+  }
+  return {
+    ...parseDestination(target, port),
+    region: options.list('region'),
+    profile: options.text('profile'),
+    endpointUrl: options.text('endpoint-url'),
+    ssmmessagesEndpoint: options.text('ssmmessages-endpoint'),
+    vpc: options.text('vpc'),
+    tags: Object.fromEntries(options.pairs('tag')),
+    document: options.text('document'),
+    parameters: Object.fromEntries(parameters),
+    connectTimeoutMs: options.durationMs('connect-timeout', DEFAULT_CONNECT_TIMEOUT_MS),
+    pace: options.pace('pace'),
+    logLevel: options.logLevel('log-level'),
+    logFile: options.text('log-file'),
+    quiet: options.switch('quiet'),
+  };
+}

@@ -1,0 +1,53 @@
+#!/usr/bin/env node
+/**
+ * Entry of the program: picks the command, runs it, and turns the outcome into an exit status. `connect` in its
+ * usual forms loads only its own code; everything else goes through yargs.
+ */
+import { asProxyError } from '../errors.ts';
+import { parseConnectArgs } from './connect-args.ts';
+import { endProcess } from './end-process.ts';
+import type { CliIo } from './io.ts';
+import { processIo } from './io.ts';
+import { formatError } from './report.ts';
+
+async function runCommand(argv: readonly string[], io: CliIo): Promise<number> {
+  const args = parseConnectArgs(argv, io.env);
+  if (args !== undefined) {
+    const { runConnect } = await import('./proxy.ts');
+    return runConnect(args, io);
+  }
+  const { runCommandLine } = await import('./command-line.ts');
+  return runCommandLine(argv, io);
+}
+
+function reportFailure(thrown: unknown, argv: readonly string[], io: CliIo): number {
+  const error = asProxyError(thrown);
+  const withStack = error.code === 'INTERNAL' && wantsStack(argv, io);
+  io.stderr.write(formatError(error, withStack));
+  return error.exitStatus;
+}
+
+/** Read from the raw words: the failure may be that they could not be parsed. */
+function wantsStack(argv: readonly string[], io: CliIo): boolean {
+  const text = argv.join(' ');
+  const [, level = io.env['SSM_PROXY_LOG_LEVEL']] = /--log-level[= ](\w+)/.exec(text) ?? [];
+  return level === 'debug' || level === 'trace';
+}
+
+async function main(): Promise<void> {
+  const argv = process.argv.slice(2);
+  // A reader of our messages that has gone is no reason to fail.
+  process.stderr.on('error', () => {});
+  process.on('uncaughtException', (error) => {
+    endProcess(reportFailure(error, argv, processIo));
+  });
+  let status: number;
+  try {
+    status = await runCommand(argv, processIo);
+  } catch (error) {
+    status = reportFailure(error, argv, processIo);
+  }
+  endProcess(status);
+}
+
+void main();
