@@ -28,7 +28,10 @@ export function openLog(request: LogRequest, io: CliIo): OpenLog {
     return openFileLog(request.logFile, request.logLevel ?? DEFAULT_FILE_LEVEL);
   if (request.logLevel === undefined) return withClose(silentLog, () => {});
   const write = (line: string): void => void io.stderr.write(`${line}\n`);
-  return withClose(createLog(request.logLevel, write, systemClock.wallNow), () => {});
+  return withClose(
+    createLog(request.logLevel, write, () => systemClock.wallNow()),
+    () => {},
+  );
 }
 
 function openFileLog(path: string, level: LogLevel): OpenLog {
@@ -46,7 +49,10 @@ function openFileLog(path: string, level: LogLevel): OpenLog {
     if (descriptor !== undefined) closeSync(descriptor);
     descriptor = undefined;
   };
-  return withClose(createLog(level, write, systemClock.wallNow), close);
+  return withClose(
+    createLog(level, write, () => systemClock.wallNow()),
+    close,
+  );
 }
 
 function openPrivately(path: string): number {

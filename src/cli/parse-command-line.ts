@@ -58,8 +58,8 @@ function parseCommand(command: CommandName, argv: readonly string[]): Invocation
   const parser = withOptions(createYargs(), specs)
     .strictOptions()
     .help(false)
-    .fail((message: string, error: Error | undefined) => {
-      throw error ?? usage(complaint(message), command);
+    .fail((message: string | undefined, error: Error | undefined) => {
+      throw usage(complaint(message ?? error?.message ?? 'the command line cannot be parsed'), command);
     });
   const parsed = parser.parseSync([...argv]) as Readonly<Record<string, unknown>>;
   const texts = new Map<string, readonly string[]>();
@@ -107,7 +107,7 @@ function withOptions(parser: Argv, specs: readonly OptionSpec[]): Argv {
     parser.option(
       spec.name,
       spec.value === undefined
-        ? { ...common, type: 'boolean' }
+        ? { ...common, type: 'boolean', nargs: 0 }
         : {
             ...common,
             type: 'string',
