@@ -1,0 +1,78 @@
+/** What `npm pack` makes: small, complete, and running without a build or a dependency. */
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { constants, accessSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { promisify } from 'node:util';
+import { cliPath, packageFacts, projectRoot } from '../support/cli.ts';
+
+const run = promisify(execFile);
+/** npm downloads nothing here: the package has no dependencies. */
+const npmEnv = { PATH: process.env['PATH'] ?? '', HOME: '/nonexistent', npm_config_offline: 'true' };
+
+interface Packed {
+  readonly filename: string;
+  readonly size: number;
+  readonly files: readonly { readonly path: string }[];
+}
+
+let folder = '';
+let packed: Packed | undefined;
+
+before(async () => {
+  // With a space in its name, as people have them.
+  folder = mkdtempSync(join(tmpdir(), 'ssm proxy '));
+  const args = [
+    'pack',
+    '--json',
+    '--ignore-scripts',
+    '--cache',
+    join(folder, 'cache'),
+    '--pack-destination',
+    folder,
+  ];
+  const { stdout } = await run('npm', args, { cwd: projectRoot, env: npmEnv });
+  [packed] = JSON.parse(stdout) as Packed[];
+});
+after(() => rmSync(folder, { recursive: true, force: true }));
+
+test('the program is executable and starts with a shebang', () => {
+  accessSync(cliPath, constants.X_OK);
+  assert.equal(statSync(cliPath).mode & 0o777, 0o755);
+  assert.ok(readFileSync(cliPath, 'utf8').startsWith('#!/usr/bin/env node\n'));
+});
+
+test('the package holds the program, its licences and papers, and no sources', () => {
+  const paths = packed?.files.map((file) => file.path) ?? [];
+  for (const path of [
+    'dist/cli.cjs',
+    'dist/LICENSES.txt',
+    'LICENSE',
+    'README.md',
+    'CHANGELOG.md',
+    'package.json',
+  ]) {
+    assert.ok(paths.includes(path), path);
+  }
+  const foreign = paths.filter(
+    (path) => !/^(dist\/|LICENSE$|README\.md$|CHANGELOG\.md$|package\.json$)/.test(path),
+  );
+  assert.deepEqual(foreign, []);
+});
+
+test('the package stays below a megabyte', () => {
+  assert.ok((packed?.size ?? Infinity) < 1_000_000, `${packed?.size} bytes`);
+});
+
+test('npm installs the package without network, and the installed program runs', async () => {
+  const prefix = join(folder, 'prefix');
+  const tarball = join(folder, packed?.filename ?? '');
+  const args = ['install', '--global', '--prefix', prefix, '--cache', join(folder, 'cache'), tarball];
+  await run('npm', args, { cwd: folder, env: npmEnv });
+  const { stdout } = await run(join(prefix, 'bin', 'ssm-proxy'), ['--version'], { env: npmEnv });
+  assert.equal(stdout, `${packageFacts().version}\n`);
+  const help = await run(join(prefix, 'bin', 'ssm-proxy'), ['connect', '--help'], { env: npmEnv });
+  assert.match(help.stdout, /^ssm-proxy connect <target> \[port\]/);
+});
