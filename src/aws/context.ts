@@ -1,0 +1,138 @@
+/**
+ * One AWS identity and region: what flags, environment and config files say, put together once and given to every
+ * call. Nothing is sent before credentials are asked for, except to the instance metadata service when no region is
+ * set anywhere.
+ */
+import type { Log } from '../log.ts';
+import { createNetwork } from '../transport/network.ts';
+import type { Network } from '../transport/network.ts';
+import { readConfigFiles } from './config-files.ts';
+import type { AwsCredentials } from './credentials.ts';
+import { CredentialStore } from './credentials.ts';
+import type { EndpointInputs, EndpointService } from './endpoints.ts';
+import { clientSettings, configuredEndpoint } from './endpoints.ts';
+import { selectProfile } from './profile.ts';
+import type { RegionSource } from './region.ts';
+import { checkRegion, chooseRegion } from './region.ts';
+import type { ApiTimeouts, ClockSkew } from './request-handler.ts';
+import { API_TIMEOUTS, SdkRequestHandler } from './request-handler.ts';
+import type { SdkClientConfig } from './sdk-client.ts';
+import { sdkLogger, silenceVersionWarning } from './sdk-logger.ts';
+import { VERSION } from '../version.ts';
+
+export type { AwsCredentials } from './credentials.ts';
+
+export interface AwsSettings {
+  /** `--region`. */
+  readonly region?: string | undefined;
+  /** Region that the target's DNS name tells: after `region`, before environment and profile. */
+  readonly targetRegion?: string | undefined;
+  /** `--profile`. */
+  readonly profile?: string | undefined;
+  /** `--endpoint-url`, for every API call. */
+  readonly endpointUrl?: string | undefined;
+  /** `--ssmmessages-endpoint`. */
+  readonly ssmmessagesEndpoint?: string | undefined;
+  /** Normally process.env; see credentials.ts for what the SDK reads from there whatever is given here. */
+  readonly env: NodeJS.ProcessEnv;
+  readonly log: Log;
+  readonly timeouts?: ApiTimeouts;
+}
+
+export interface AwsContext {
+  readonly region: string;
+  /** Where the region came from. */
+  readonly regionSource: RegionSource;
+  /** Name of the profile, undefined when nobody named one. */
+  readonly profile: string | undefined;
+  readonly network: Network;
+  readonly log: Log;
+  /** From the provider chain; cached until shortly before they expire. CREDENTIALS_*, CONFIG_INVALID and others. */
+  credentials(): Promise<AwsCredentials>;
+  /** From the provider chain, read again from scratch. */
+  freshCredentials(): Promise<AwsCredentials>;
+  /** The last resolved credentials, if they have not expired. */
+  cachedCredentials(): AwsCredentials | undefined;
+  /** Endpoint that flags, environment or config set for a service; undefined for the region's own. */
+  endpoint(service: EndpointService): string | undefined;
+  /** For an SDK client of this service. */
+  clientConfig(service: EndpointService): SdkClientConfig;
+  /** Now, by the clock of AWS as far as its answers have told. For signatures. */
+  signingDate(): Date;
+  /** Another region with the same identity and network. */
+  withRegion(region: string): AwsContext;
+  /** Closes idle connections, for this context and those made from it. */
+  close(): void;
+}
+
+/** REGION_MISSING, PROFILE_NOT_FOUND, CONFIG_INVALID, USAGE. */
+export async function createAwsContext(settings: AwsSettings): Promise<AwsContext> {
+  const { env, log } = settings;
+  const files = readConfigFiles(env);
+  const profile = selectProfile(settings.profile, env, files);
+  const chosen = await chooseRegion({
+    flag: settings.region,
+    target: settings.targetRegion,
+    env,
+    profile,
+    files,
+  });
+  const endpoints: EndpointInputs = {
+    endpointUrl: settings.endpointUrl,
+    ssmmessagesEndpoint: settings.ssmmessagesEndpoint,
+    env,
+    settings: profile.settings,
+    files,
+  };
+  const client = clientSettings(env, profile.settings);
+  const network = createNetwork(env, { caBundle: profile.settings['ca_bundle'] });
+  const timeouts = settings.timeouts ?? API_TIMEOUTS;
+  const skew: ClockSkew = { offsetMs: 0 };
+  const store = new CredentialStore({
+    env,
+    profile,
+    files,
+    region: chosen.region,
+    endpointOf: (service) => configuredEndpoint(service, endpoints),
+    client,
+    timeouts,
+    network,
+    skew,
+    log,
+  });
+  log.debug('context', { region: chosen.region, from: chosen.source, profile: profile.name });
+
+  const create = (region: string, regionSource: RegionSource): AwsContext => ({
+    region,
+    regionSource,
+    profile: profile.namedBy === undefined ? undefined : profile.name,
+    network,
+    log,
+    credentials: () => store.get(),
+    freshCredentials: () => store.refresh(),
+    cachedCredentials: () => store.current,
+    endpoint: (service) => configuredEndpoint(service, endpoints),
+    clientConfig(service) {
+      silenceVersionWarning();
+      const endpoint = configuredEndpoint(service, endpoints);
+      return {
+        ...client,
+        region,
+        ...(endpoint !== undefined && { endpoint }),
+        ignoreConfiguredEndpointUrls: true,
+        credentials: () => store.get(),
+        requestHandler: new SdkRequestHandler(network, timeouts, skew, log),
+        logger: sdkLogger(log),
+        customUserAgent: [['ssm-proxy', VERSION]],
+        authSchemePreference: [],
+      };
+    },
+    signingDate: () => new Date(Date.now() + skew.offsetMs),
+    withRegion(other) {
+      checkRegion(other, 'flag');
+      return create(other, 'flag');
+    },
+    close: () => network.close(),
+  });
+  return create(chosen.region, chosen.source);
+}

@@ -1,0 +1,200 @@
+/**
+ * AWS credentials, from wherever the AWS CLI would take them: environment, shared files (static keys, assume-role,
+ * credential_process, SSO with refresh, web identity), container and instance metadata. The SDK's providers do the
+ * work; they are loaded only when the environment holds no keys.
+ *
+ * Order. Keys in the environment go before AWS_PROFILE and after --profile, as in the AWS CLI (today's JS SDK lets
+ * AWS_PROFILE win and prints a warning about it). A profile that names a source of credentials is the only one
+ * tried: the SDK would go on from a failed credential_process to the instance's role, another identity.
+ *
+ * The SDK's providers read process.env, not an `env` given to us; only keys in the environment, the profile and the
+ * places of the shared files are taken from that.
+ */
+import type { Log } from '../log.ts';
+import { ProxyError } from '../errors.ts';
+import type { Network } from '../transport/network.ts';
+import type { ConfigFiles } from './config-files.ts';
+import { translateCredentialsError } from './credentials-error.ts';
+import type { ClientSettings } from './endpoints.ts';
+import type { IniSection } from './ini-file.ts';
+import type { Profile } from './profile.ts';
+import { describeProfiles, namesCredentials, profileChain } from './profile.ts';
+import type { ApiTimeouts, ClockSkew } from './request-handler.ts';
+import { SdkRequestHandler } from './request-handler.ts';
+import { sdkLogger, silenceVersionWarning } from './sdk-logger.ts';
+
+/** Secrets: never to be logged. */
+export interface AwsCredentials {
+  readonly accessKeyId: string;
+  readonly secretAccessKey: string;
+  readonly sessionToken?: string;
+  /** Undefined for credentials that do not expire, or do not say so. */
+  readonly expiration?: Date;
+  readonly accountId?: string;
+}
+
+export interface CredentialsSettings {
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly profile: Profile;
+  readonly files: ConfigFiles;
+  readonly region: string;
+  /** Configured endpoint of a service that the providers call. */
+  readonly endpointOf: (service: 'STS' | 'SSO' | 'SSO_OIDC') => string | undefined;
+  readonly client: ClientSettings;
+  readonly timeouts: ApiTimeouts;
+  readonly network: Network;
+  readonly skew: ClockSkew;
+  readonly log: Log;
+}
+
+/** Cached credentials are renewed when they have less than this left, as the SDKs do. Milliseconds. */
+const RENEW_BEFORE_MS = 5 * 60_000;
+
+/** Resolves credentials and keeps them until shortly before they expire. */
+export class CredentialStore {
+  readonly #settings: CredentialsSettings;
+  #cached: AwsCredentials | undefined;
+  #pending: Promise<AwsCredentials> | undefined;
+
+  constructor(settings: CredentialsSettings) {
+    this.#settings = settings;
+  }
+
+  /** What was last resolved, if it has not expired. */
+  get current(): AwsCredentials | undefined {
+    const left = timeLeftMs(this.#cached);
+    return left > 0 ? this.#cached : undefined;
+  }
+
+  /** Cached ones while they have time left; near the end a renewal is tried and its failure borne until the end. */
+  async get(): Promise<AwsCredentials> {
+    const cached = this.#cached;
+    if (cached !== undefined && timeLeftMs(cached) > RENEW_BEFORE_MS) return cached;
+    try {
+      return await this.refresh();
+    } catch (error) {
+      const current = this.current;
+      if (current === undefined) throw error;
+      this.#settings.log.warn('credentials-not-renewed', {
+        code: error instanceof ProxyError ? error.code : '',
+      });
+      return current;
+    }
+  }
+
+  /** Asks the sources again. Calls at the same time share one answer. */
+  refresh(): Promise<AwsCredentials> {
+    this.#pending ??= this.#resolve().finally(() => {
+      this.#pending = undefined;
+    });
+    return this.#pending;
+  }
+
+  async #resolve(): Promise<AwsCredentials> {
+    const { env, profile, log } = this.#settings;
+    const startedAt = performance.now();
+    const fromEnvironment = profile.namedBy === 'flag' ? undefined : environmentKeys(env);
+    const credentials = fromEnvironment ?? (await this.#fromProviders());
+    if (timeLeftMs(credentials) <= 0) {
+      throw new ProxyError(
+        'CREDENTIALS_EXPIRED',
+        `the AWS credentials expired at ${credentials.expiration?.toISOString() ?? ''}`,
+        {
+          hint: 'get new ones from where these came from',
+        },
+      );
+    }
+    this.#cached = credentials;
+    log.debug('credentials', {
+      source: fromEnvironment === undefined ? `profile ${profile.name}` : 'environment',
+      expires: credentials.expiration?.toISOString(),
+      ms: Math.round(performance.now() - startedAt),
+    });
+    return credentials;
+  }
+
+  async #fromProviders(): Promise<AwsCredentials> {
+    const { profile, files, region, network, timeouts, skew, log, client } = this.#settings;
+    const chain = profileChain(profile.name, files);
+    const requestHandler = new SdkRequestHandler(network, timeouts, skew, log);
+    silenceVersionWarning();
+    const logger = sdkLogger(log);
+    const init = {
+      profile: profile.name,
+      filepath: files.credentialsPath,
+      configFilepath: files.configPath,
+      // The SDK caches the files' contents process-wide.
+      ignoreCache: true,
+      logger,
+      // Clients of the providers: STS, SSO and SSO-OIDC. Their regions are the providers' business.
+      clientConfig: { ...client, ...this.#innerEndpoint(chain), requestHandler, logger },
+      parentClientConfig: { region, requestHandler, logger },
+    };
+    try {
+      if (namesCredentials(profile.settings)) {
+        const { fromIni } = await import('@aws-sdk/credential-provider-ini');
+        return await fromIni(init)();
+      }
+      const { defaultProvider } = await import('@aws-sdk/credential-provider-node');
+      return await defaultProvider(init)();
+    } catch (error) {
+      throw translateCredentialsError({
+        error,
+        connection: requestHandler.lastFailure,
+        profile,
+        chain,
+        network,
+        profilesText: [describeProfiles(files), ...files.problems].join('; '),
+      });
+    }
+  }
+
+  /**
+   * One `clientConfig` serves all clients of the providers, so an endpoint can be handed over only where those that
+   * this profile needs agree. Where they differ (SSO and STS apart, in a services section) the SDK's own lookup
+   * remains, which knows AWS_ENDPOINT_URL_<SERVICE> and AWS_PROFILE but not --profile.
+   */
+  #innerEndpoint(chain: readonly IniSection[]): { ignoreConfiguredEndpointUrls?: true; endpoint?: string } {
+    const usesSso = chain.some((settings) => settings['sso_session'] ?? settings['sso_start_url']);
+    const usesSts = !usesSso || chain.some((settings) => settings['role_arn']);
+    const { endpointOf } = this.#settings;
+    const endpoints = new Set<string | undefined>([
+      ...(usesSso ? [endpointOf('SSO'), endpointOf('SSO_OIDC')] : []),
+      ...(usesSts ? [endpointOf('STS')] : []),
+    ]);
+    if (endpoints.size !== 1) return {};
+    const [endpoint] = endpoints;
+    return { ignoreConfiguredEndpointUrls: true, ...(endpoint !== undefined && { endpoint }) };
+  }
+}
+
+function timeLeftMs(credentials: AwsCredentials | undefined): number {
+  if (credentials === undefined) return 0;
+  return credentials.expiration === undefined ? Infinity : credentials.expiration.getTime() - Date.now();
+}
+
+/** AWS_ACCESS_KEY_ID and what belongs to it. CREDENTIALS_MISSING when only half of the pair is there. */
+function environmentKeys(env: Readonly<Record<string, string | undefined>>): AwsCredentials | undefined {
+  const accessKeyId = env['AWS_ACCESS_KEY_ID'];
+  const secretAccessKey = env['AWS_SECRET_ACCESS_KEY'];
+  if (!accessKeyId) return undefined;
+  if (!secretAccessKey) {
+    throw new ProxyError(
+      'CREDENTIALS_MISSING',
+      'AWS_ACCESS_KEY_ID is set, but AWS_SECRET_ACCESS_KEY is not',
+      {
+        hint: 'set both, or neither and use a profile',
+      },
+    );
+  }
+  const sessionToken = env['AWS_SESSION_TOKEN'] || env['AWS_SECURITY_TOKEN'];
+  const expiration = Date.parse(env['AWS_CREDENTIAL_EXPIRATION'] ?? '');
+  const accountId = env['AWS_ACCOUNT_ID'];
+  return {
+    accessKeyId,
+    secretAccessKey,
+    ...(sessionToken && { sessionToken }),
+    ...(!Number.isNaN(expiration) && { expiration: new Date(expiration) }),
+    ...(accountId && { accountId }),
+  };
+}

@@ -1,0 +1,170 @@
+/** The Session Manager calls of the SSM API. The only file that knows the SSM client. */
+import {
+  DescribeInstanceInformationCommand,
+  ResumeSessionCommand,
+  SSMClient,
+  StartSessionCommand,
+  TerminateSessionCommand,
+} from '@aws-sdk/client-ssm';
+import { ProxyError } from '../errors.ts';
+import type { CallOptions } from './call.ts';
+import { call } from './call.ts';
+import type { AwsContext } from './context.ts';
+
+/** What opens a data channel. Stream URL and token are secrets. */
+export interface SessionGrant {
+  readonly sessionId: string;
+  /** As the service wrote it, byte for byte. After ResumeSession it may be empty: then the one before stays. */
+  readonly streamUrl: string;
+  readonly tokenValue: string;
+}
+
+export interface SessionRequest {
+  /** Instance ID (`i-...`), managed-instance ID (`mi-...`) or ECS target. */
+  readonly target: string;
+  /** Session document; undefined for the account's shell preferences. */
+  readonly documentName: string | undefined;
+  readonly parameters: Readonly<Record<string, readonly string[]>>;
+  /** Who and why, for CloudTrail; cut to the 256 characters that the API takes. */
+  readonly reason: string | undefined;
+}
+
+const MAX_REASON_LENGTH = 256;
+/** The renewal of credentials may fail; ones with at least this left are then good enough. Milliseconds. */
+const USABLE_CREDENTIALS_MS = 60_000;
+
+const clients = new WeakMap<AwsContext, SSMClient>();
+
+function clientOf(context: AwsContext): SSMClient {
+  const client = clients.get(context) ?? new SSMClient(context.clientConfig('SSM'));
+  clients.set(context, client);
+  return client;
+}
+
+/**
+ * StartSession. Retried by the SDK on throttling and trouble of the service. TARGET_NOT_CONNECTED, DOCUMENT_INVALID,
+ * ACCESS_DENIED, THROTTLED, CREDENTIALS_*, ENDPOINT_UNREACHABLE, TLS_UNTRUSTED, SERVICE_ERROR.
+ */
+export async function startSession(
+  context: AwsContext,
+  request: SessionRequest,
+  options: CallOptions = {},
+): Promise<SessionGrant> {
+  const parameters = Object.entries(request.parameters).map(([name, values]): [string, string[]] => [
+    name,
+    [...values],
+  ]);
+  const command = new StartSessionCommand({
+    Target: request.target,
+    ...(request.documentName !== undefined && { DocumentName: request.documentName }),
+    ...(parameters.length > 0 && { Parameters: Object.fromEntries(parameters) }),
+    ...(request.reason && { Reason: [...request.reason].slice(0, MAX_REASON_LENGTH).join('') }),
+  });
+  const answer = await call(context, 'StartSession', options, (abortSignal) =>
+    clientOf(context).send(command, { abortSignal }),
+  );
+  if (!answer.SessionId || !answer.StreamUrl || !answer.TokenValue) {
+    throw new ProxyError('SERVICE_ERROR', 'StartSession answered without session ID, stream URL or token');
+  }
+  return { sessionId: answer.SessionId, streamUrl: answer.StreamUrl, tokenValue: answer.TokenValue };
+}
+
+/**
+ * ResumeSession with credentials read anew: those of an hour ago may have been replaced. SESSION_GONE when the
+ * session has ended; otherwise as startSession.
+ */
+export async function resumeSession(
+  context: AwsContext,
+  sessionId: string,
+  options: CallOptions = {},
+): Promise<SessionGrant> {
+  const command = new ResumeSessionCommand({ SessionId: sessionId });
+  const answer = await call(context, 'ResumeSession', options, async (abortSignal) => {
+    await renewCredentials(context);
+    return clientOf(context).send(command, { abortSignal });
+  });
+  if (!answer.TokenValue) {
+    throw new ProxyError('SESSION_GONE', `session ${sessionId} has ended and cannot be resumed`, {
+      hint: 'connect again',
+    });
+  }
+  return {
+    sessionId: answer.SessionId ?? sessionId,
+    streamUrl: answer.StreamUrl ?? '',
+    tokenValue: answer.TokenValue,
+  };
+}
+
+/** An SSO login that ended meanwhile must not end a session whose role credentials are still good. */
+async function renewCredentials(context: AwsContext): Promise<void> {
+  try {
+    await context.freshCredentials();
+  } catch (error) {
+    const expiration = context.cachedCredentials()?.expiration;
+    if (expiration === undefined || expiration.getTime() - Date.now() < USABLE_CREDENTIALS_MS) throw error;
+    context.log.warn('credentials-not-renewed', {
+      code: error instanceof ProxyError ? error.code : 'INTERNAL',
+      expires: expiration.toISOString(),
+    });
+  }
+}
+
+/** TerminateSession. Succeeds also for a session that has ended. */
+export async function terminateSession(
+  context: AwsContext,
+  sessionId: string,
+  options: CallOptions = {},
+): Promise<void> {
+  const command = new TerminateSessionCommand({ SessionId: sessionId });
+  await call(context, 'TerminateSession', options, (abortSignal) =>
+    clientOf(context).send(command, { abortSignal }),
+  );
+}
+
+export interface AgentStatus {
+  /** `unregistered`: SSM does not know the instance. `unknown`: we may not ask. */
+  readonly status: 'online' | 'lost' | 'inactive' | 'unregistered' | 'unknown';
+  readonly agentVersion?: string;
+  /** When SSM last heard of the agent. */
+  readonly lastPing?: Date;
+  /** `Linux`, `Windows` or `macOS`. */
+  readonly platform?: string;
+  /** Host name and address as the agent reports them: all there is to know of a managed instance (`mi-...`). */
+  readonly computerName?: string;
+  readonly ipAddress?: string;
+}
+
+const PING_STATES: Readonly<Record<string, AgentStatus['status']>> = {
+  Online: 'online',
+  ConnectionLost: 'lost',
+  Inactive: 'inactive',
+};
+
+/** What SSM knows of an instance's agent. A missing permission is a status, not an error. */
+export async function agentStatus(
+  context: AwsContext,
+  instanceId: string,
+  options: CallOptions = {},
+): Promise<AgentStatus> {
+  const command = new DescribeInstanceInformationCommand({
+    Filters: [{ Key: 'InstanceIds', Values: [instanceId] }],
+  });
+  try {
+    const answer = await call(context, 'DescribeInstanceInformation', options, (abortSignal) =>
+      clientOf(context).send(command, { abortSignal }),
+    );
+    const found = answer.InstanceInformationList?.find((entry) => entry.InstanceId === instanceId);
+    if (found === undefined) return { status: 'unregistered' };
+    return {
+      status: PING_STATES[found.PingStatus ?? ''] ?? 'unknown',
+      ...(found.AgentVersion !== undefined && { agentVersion: found.AgentVersion }),
+      ...(found.LastPingDateTime !== undefined && { lastPing: found.LastPingDateTime }),
+      ...(found.PlatformType !== undefined && { platform: found.PlatformType }),
+      ...(found.ComputerName !== undefined && { computerName: found.ComputerName }),
+      ...(found.IPAddress !== undefined && { ipAddress: found.IPAddress }),
+    };
+  } catch (error) {
+    if (error instanceof ProxyError && error.code === 'ACCESS_DENIED') return { status: 'unknown' };
+    throw error;
+  }
+}

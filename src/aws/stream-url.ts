@@ -1,0 +1,115 @@
+/**
+ * The stream URL: whose host may be replaced, and whose upgrade request is signed (SigV4, service `ssmmessages`), as
+ * the official client does since 1.2.764.0. The URL itself is never rewritten: `+`, `/` and `=` of `cell-number`
+ * stay as the service wrote them, in the request line. Only the signature sees them re-encoded, the way Go's URL
+ * parser, and so the service's expectation, reads them: a raw `+` is a space.
+ */
+import { Sha256 } from '@aws-crypto/sha256-js';
+import { SignatureV4 } from '@smithy/signature-v4';
+import { ProxyError } from '../errors.ts';
+import { splitUrl } from '../transport/raw-url.ts';
+import type { AwsContext } from './context.ts';
+
+/** Replaces scheme, host and port of `streamUrl` by those of `endpoint`; the rest stays byte for byte. */
+export function replaceStreamHost(streamUrl: string, endpoint: string | undefined): string {
+  if (endpoint === undefined) return streamUrl;
+  const target = splitUrl(endpoint);
+  const stream = splitUrl(streamUrl);
+  if (target === undefined || stream === undefined) {
+    throw new ProxyError('CONFIG_INVALID', 'the ssmmessages endpoint or the stream URL is not a URL');
+  }
+  if (target.pathAndQuery !== '/') {
+    throw new ProxyError(
+      'CONFIG_INVALID',
+      `the ssmmessages endpoint ${target.hostHeader} has a path, which is not possible`,
+      {
+        hint: 'write it as https://host or https://host:port',
+      },
+    );
+  }
+  const scheme = target.scheme === 'http' || target.scheme === 'ws' ? 'ws' : 'wss';
+  return `${scheme}://${target.authority}${stream.pathAndQuery}`;
+}
+
+/** The stream URL to open: as granted, or with the host that `--ssmmessages-endpoint` and its like name. */
+export function effectiveStreamUrl(context: AwsContext, streamUrl: string): string {
+  return replaceStreamHost(streamUrl, context.endpoint('SSMMESSAGES'));
+}
+
+/** A query that holds one of these is a signature already. */
+const PRESIGNED = /^X-Amz-(?:Algorithm|Credential|Date|Expires|SignedHeaders|Signature|Security-Token)$/i;
+
+/**
+ * Headers that sign the upgrade request to exactly this URL, with the credentials of this moment. Undefined, which
+ * means an unsigned request, for a presigned URL and where there are no credentials: the token in the first message
+ * is what the service has always gone by.
+ */
+export async function signStreamUrl(
+  context: AwsContext,
+  url: string,
+): Promise<Record<string, string> | undefined> {
+  const target = splitUrl(url);
+  if (target === undefined) return undefined;
+  const { path, query } = splitPath(target.pathAndQuery);
+  const parameters = parseQuery(query);
+  if (Object.keys(parameters).some((name) => PRESIGNED.test(name))) {
+    context.log.debug('unsigned', { reason: 'presigned' });
+    return undefined;
+  }
+  try {
+    const signer = new SignatureV4({
+      credentials: await context.credentials(),
+      region: context.region,
+      service: 'ssmmessages',
+      sha256: Sha256,
+      // No x-amz-content-sha256: the official client sends none.
+      applyChecksum: false,
+    });
+    const signed = await signer.sign(
+      {
+        method: 'GET',
+        protocol: `${target.scheme}:`,
+        hostname: target.hostname,
+        path,
+        query: parameters,
+        headers: { host: target.hostHeader },
+      },
+      { signingDate: context.signingDate() },
+    );
+    // The WebSocket client writes the Host header itself, the same one.
+    return Object.fromEntries(Object.entries(signed.headers).filter(([name]) => name !== 'host'));
+  } catch (error) {
+    context.log.warn('unsigned', { reason: error instanceof ProxyError ? error.code : 'signing failed' });
+    return undefined;
+  }
+}
+
+function splitPath(pathAndQuery: string): { path: string; query: string } {
+  const mark = pathAndQuery.indexOf('?');
+  if (mark < 0) return { path: pathAndQuery, query: '' };
+  return { path: pathAndQuery.slice(0, mark), query: pathAndQuery.slice(mark + 1) };
+}
+
+/** Names to values, as Go's url.ParseQuery reads them: `+` is a space, a pair with a bad escape or a `;` is left out. */
+function parseQuery(query: string): Record<string, string | string[]> {
+  const parameters = new Map<string, string[]>();
+  for (const pair of query.split('&')) {
+    if (pair === '' || pair.includes(';')) continue;
+    const equals = pair.indexOf('=');
+    const name = unescape(equals < 0 ? pair : pair.slice(0, equals));
+    const value = unescape(equals < 0 ? '' : pair.slice(equals + 1));
+    if (name === undefined || value === undefined) continue;
+    parameters.set(name, [...(parameters.get(name) ?? []), value]);
+  }
+  return Object.fromEntries(
+    [...parameters].map(([name, values]) => [name, values.length === 1 ? (values[0] ?? '') : values]),
+  );
+}
+
+function unescape(text: string): string | undefined {
+  try {
+    return decodeURIComponent(text.replace(/\+/g, ' '));
+  } catch {
+    return undefined;
+  }
+}
