@@ -265,7 +265,9 @@ export class Session {
       return;
     }
     const livedMs = wasUp ? this.#now() - this.#linkUpAt : 0;
-    this.#budget.linkLost(this.#now(), livedMs, this.#channel.progress > this.#progressAtLinkUp);
+    // A link that never came up carried nothing, whatever the one before it did.
+    const hasCarriedData = wasUp && this.#channel.progress > this.#progressAtLinkUp;
+    this.#budget.linkLost(this.#now(), livedMs, hasCarriedData);
     void this.#resume(error);
   }
 
