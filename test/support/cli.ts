@@ -59,6 +59,7 @@ interface PackageFacts {
   readonly version: string;
   readonly bin: Readonly<Record<string, string>>;
   readonly files: readonly string[];
+  readonly scripts: Readonly<Record<string, string>>;
 }
 
 export function packageFacts(): PackageFacts {

@@ -1,0 +1,69 @@
+/** The README's tables are what the code says. When one differs, the failure shows the table to put there. */
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { COMMAND_HELP } from '../../src/cli/help.ts';
+import { COMMANDS, OPTIONS } from '../../src/cli/options.ts';
+import type { OptionSpec } from '../../src/cli/options.ts';
+import { ERROR_TABLE } from '../../src/errors.ts';
+import { packageFacts, projectRoot } from '../support/cli.ts';
+
+const readme = readFileSync(join(projectRoot, 'README.md'), 'utf8');
+
+function table(headings: readonly string[], rows: readonly (readonly string[])[]): string {
+  const line = (cells: readonly string[]): string =>
+    `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`;
+  return [headings, headings.map(() => '---'), ...rows].map(line).join('\n');
+}
+
+/** What stands between the marks of a part. */
+function part(name: string): string {
+  const [, text] = new RegExp(`<!-- ${name}: [^>]*-->\\n([^]*?)\\n?<!-- /${name} -->`).exec(readme) ?? [];
+  assert.ok(text !== undefined, `the README has no part ${name}`);
+  return text;
+}
+
+function code(text: string | undefined): string {
+  return text === undefined ? '' : `\`${text}\``;
+}
+
+test('the options table is that of the code', () => {
+  const options: readonly OptionSpec[] = OPTIONS;
+  const rows = options.map((option) => [
+    code(option.value === undefined ? `--${option.name}` : `--${option.name} ${option.value}`),
+    option.commands.length === COMMANDS.length ? 'all' : option.commands.join(', '),
+    code(option.env),
+    option.defaultText ?? '',
+    option.help,
+  ]);
+  assert.equal(part('options'), table(['Option', 'Commands', 'Variable', 'Default', 'Meaning'], rows));
+});
+
+test('the table of error codes is that of the code', () => {
+  const rows = Object.entries(ERROR_TABLE).map(([name, row]) => [
+    code(name),
+    String(row.exitStatus),
+    row.meaning,
+  ]);
+  assert.equal(part('errors'), table(['Code', 'Exit status', 'Meaning'], rows));
+});
+
+test('every command is in the README as its help has it', () => {
+  for (const command of COMMANDS)
+    assert.ok(readme.includes(`| \`${COMMAND_HELP[command].usage}\` |`), command);
+});
+
+test('every npm script that the README names exists', () => {
+  const scripts = Object.keys(packageFacts().scripts);
+  const named = [...readme.matchAll(/npm (?:run ([a-z:]+)|(test))/g)].map(
+    ([, run, bare]) => run ?? bare ?? '',
+  );
+  assert.ok(named.length > 0);
+  for (const name of named) assert.ok(scripts.includes(name), name);
+});
+
+test('the policy in the README is JSON', () => {
+  const [, policy = ''] = /```json\n([^]*?)```/.exec(readme) ?? [];
+  assert.deepEqual((JSON.parse(policy) as { Version: string }).Version, '2012-10-17');
+});
