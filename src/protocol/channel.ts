@@ -95,8 +95,9 @@ export class Channel {
   readonly #pending = new ByteQueue();
   readonly #pacer: Pacer | undefined;
   readonly #inboxHandler: InboxHandler = {
-    handle: (message) => this.#handle(message),
+    accepts: (message) => this.#accepts(message),
     acknowledge: (message) => this.#acknowledge(message),
+    handle: (message) => this.#handle(message),
   };
 
   #state: ChannelState = 'awaiting-request';
@@ -332,14 +333,20 @@ export class Channel {
     return false;
   }
 
-  /**
-   * Handles one stream message in order; false refuses it for now. A payload that is intact and yet makes no sense
-   * would come again for ever, so it is acknowledged; where going on would lose the user's bytes, the session fails.
-   */
-  #handle(message: Message): boolean {
+  #accepts(message: Message): boolean {
     if (this.#state === 'closed') return false;
+    const isForUser =
+      message.payloadType === PAYLOAD_TYPE.OUTPUT || message.payloadType === PAYLOAD_TYPE.STD_ERR;
+    return !isForUser || this.#unreadBytes < limits.UNREAD_LIMIT_BYTES;
+  }
+
+  /**
+   * Handles one stream message in order. A payload that is intact and yet makes no sense would come again for ever if
+   * it were not acknowledged; where going on would lose the user's bytes, the session fails.
+   */
+  #handle(message: Message): void {
     try {
-      return this.#dispatch(message);
+      this.#dispatch(message);
     } catch (thrown) {
       const error = asProxyError(thrown);
       if (message.payloadType === PAYLOAD_TYPE.FLAG || message.payloadType === PAYLOAD_TYPE.EXIT_CODE) {
@@ -347,46 +354,44 @@ export class Channel {
       } else {
         this.#fail(error);
       }
-      return true;
     }
   }
 
-  #dispatch(message: Message): boolean {
+  #dispatch(message: Message): void {
     switch (message.payloadType) {
       case PAYLOAD_TYPE.OUTPUT:
-        return this.#deliver('stdout', message);
+        this.#deliver('stdout', message);
+        return;
       case PAYLOAD_TYPE.STD_ERR:
-        return this.#deliver('stderr', message);
+        this.#deliver('stderr', message);
+        return;
       case PAYLOAD_TYPE.HANDSHAKE_REQUEST:
         this.#receiveRequest(message.payload);
-        return true;
+        return;
       case PAYLOAD_TYPE.ENC_CHALLENGE_REQUEST:
         this.#answerChallenge(message.payload);
-        return true;
+        return;
       case PAYLOAD_TYPE.HANDSHAKE_COMPLETE:
         this.#receiveComplete(message.payload);
-        return true;
+        return;
       case PAYLOAD_TYPE.FLAG:
         this.#actions.push({ kind: 'flag', flag: parseFlag(message.payload) });
-        return true;
+        return;
       case PAYLOAD_TYPE.EXIT_CODE:
         this.#actions.push({ kind: 'exitCode', exitCode: parseExitCode(this.#open(message.payload)) });
-        return true;
+        return;
       default:
         this.#odd('unknown_payload_type', String(message.payloadType));
-        return true;
     }
   }
 
-  #deliver(stream: 'stdout' | 'stderr', message: Message): boolean {
-    if (this.#unreadBytes >= limits.UNREAD_LIMIT_BYTES) return false;
+  #deliver(stream: 'stdout' | 'stderr', message: Message): void {
     if (this.#state === 'awaiting-request') this.#readyWithoutHandshake();
     const data = this.#open(message.payload);
-    if (data.length === 0) return true;
+    if (data.length === 0) return;
     this.#unreadBytes += data.length;
     this.#receivedBytes += data.length;
     this.#actions.push({ kind: 'deliver', stream, data });
-    return true;
   }
 
   #open(payload: Buffer): Buffer {

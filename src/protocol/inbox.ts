@@ -13,9 +13,11 @@ import type { Message } from './message.ts';
 import { REORDER_LIMIT_BYTES, REORDER_OVERHEAD_BYTES } from './limits.ts';
 
 export interface InboxHandler {
-  /** Handles the next message in order. False refuses it for now: it is not acknowledged and will come again. */
-  handle(message: Message): boolean;
+  /** False refuses the next message in order for now: it is not acknowledged and will come again. */
+  accepts(message: Message): boolean;
   acknowledge(message: Message): void;
+  /** Handles the next message in order; called after it was acknowledged. */
+  handle(message: Message): void;
 }
 
 export class Inbox {
@@ -59,12 +61,13 @@ export class Inbox {
       this.#hold(message, handler);
       return;
     }
-    if (!handler.handle(message)) {
+    if (!handler.accepts(message)) {
       this.#refused += 1;
       return;
     }
     handler.acknowledge(message);
     this.#expected += 1;
+    handler.handle(message);
     this.drain(handler);
   }
 
@@ -72,10 +75,11 @@ export class Inbox {
   drain(handler: InboxHandler): void {
     while (this.#waiting.size > 0) {
       const message = this.#waiting.get(this.#expected);
-      if (message === undefined || !handler.handle(message)) return;
+      if (message === undefined || !handler.accepts(message)) return;
       this.#waiting.delete(this.#expected);
       this.#waitingBytes -= cost(message);
       this.#expected += 1;
+      handler.handle(message);
     }
   }
 

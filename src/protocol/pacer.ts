@@ -2,6 +2,9 @@
  * Token bucket for data messages: at most `messagesPerSecond` over time, with bursts of `burst`. What must go out
  * regardless (resends, control) is charged as debt, so that the rate holds over time.
  */
+/** Rounding may leave a token this much short of whole; without it the caller could wait for nothing for ever. */
+const WHOLE = 1 - 1e-6;
+
 export class Pacer {
   readonly #perMs: number;
   readonly #burst: number;
@@ -17,7 +20,7 @@ export class Pacer {
   /** Takes one token when there is a whole one. */
   tryTake(now: number): boolean {
     this.#refill(now);
-    if (this.#tokens < 1) return false;
+    if (this.#tokens < WHOLE) return false;
     this.#tokens -= 1;
     return true;
   }
@@ -31,7 +34,7 @@ export class Pacer {
   /** When the next token is whole. */
   readyAt(now: number): number {
     this.#refill(now);
-    return this.#tokens >= 1 ? now : now + (1 - this.#tokens) / this.#perMs;
+    return this.#tokens >= WHOLE ? now : now + (1 - this.#tokens) / this.#perMs;
   }
 
   #refill(now: number): void {
