@@ -56,7 +56,7 @@ export interface AwsContext {
   /** Endpoint that flags, environment or config set for a service; undefined for the region's own. */
   endpoint(service: EndpointService): string | undefined;
   /** For an SDK client of this service. */
-  clientConfig(service: EndpointService): SdkClientConfig;
+  clientConfig(service: EndpointService, credentials: AwsCredentials): SdkClientConfig;
   /** Now, by the clock of AWS as far as its answers have told. For signatures. */
   signingDate(): Date;
   /** Another region with the same identity and network. */
@@ -112,7 +112,7 @@ export async function createAwsContext(settings: AwsSettings): Promise<AwsContex
     freshCredentials: () => store.refresh(),
     cachedCredentials: () => store.current,
     endpoint: (service) => configuredEndpoint(service, endpoints),
-    clientConfig(service) {
+    clientConfig(service, credentials) {
       silenceVersionWarning();
       const endpoint = configuredEndpoint(service, endpoints);
       return {
@@ -120,7 +120,7 @@ export async function createAwsContext(settings: AwsSettings): Promise<AwsContex
         region,
         ...(endpoint !== undefined && { endpoint }),
         ignoreConfiguredEndpointUrls: true,
-        credentials: () => store.get(),
+        credentials,
         requestHandler: new SdkRequestHandler(network, timeouts, skew, log),
         logger: sdkLogger(log),
         customUserAgent: [['ssm-proxy', VERSION]],

@@ -9,7 +9,8 @@ export interface SdkClientConfig extends ClientSettings {
   readonly endpoint?: string;
   /** Endpoints of the environment and the files have been weighed already. */
   readonly ignoreConfiguredEndpointUrls: true;
-  readonly credentials: () => Promise<AwsCredentials>;
+  /** A fixed set: given a function, the client keeps its first answer as long as it likes. See client-cache.ts. */
+  readonly credentials: AwsCredentials;
   readonly requestHandler: SdkRequestHandler;
   readonly logger: SdkLogger;
   readonly customUserAgent: [string, string][];

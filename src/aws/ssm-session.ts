@@ -9,12 +9,18 @@ import {
 import { ProxyError } from '../errors.ts';
 import type { CallOptions } from './call.ts';
 import { call } from './call.ts';
+import { clientCache } from './client-cache.ts';
 import type { AwsContext } from './context.ts';
+import type { AwsCredentials } from './credentials.ts';
+import { effectiveStreamUrl } from './stream-host.ts';
 
 /** What opens a data channel. Stream URL and token are secrets. */
 export interface SessionGrant {
   readonly sessionId: string;
-  /** As the service wrote it, byte for byte. After ResumeSession it may be empty: then the one before stays. */
+  /**
+   * As the service wrote it, byte for byte, but for a host that the settings replace. After ResumeSession it may be
+   * empty: then the one before stays.
+   */
   readonly streamUrl: string;
   readonly tokenValue: string;
 }
@@ -33,13 +39,9 @@ const MAX_REASON_LENGTH = 256;
 /** The renewal of credentials may fail; ones with at least this left are then good enough. Milliseconds. */
 const USABLE_CREDENTIALS_MS = 60_000;
 
-const clients = new WeakMap<AwsContext, SSMClient>();
-
-function clientOf(context: AwsContext): SSMClient {
-  const client = clients.get(context) ?? new SSMClient(context.clientConfig('SSM'));
-  clients.set(context, client);
-  return client;
-}
+const clientOf = clientCache(
+  (context, credentials) => new SSMClient(context.clientConfig('SSM', credentials)),
+);
 
 /**
  * StartSession. Retried by the SDK on throttling and trouble of the service. TARGET_NOT_CONNECTED, DOCUMENT_INVALID,
@@ -60,13 +62,22 @@ export async function startSession(
     ...(parameters.length > 0 && { Parameters: Object.fromEntries(parameters) }),
     ...(request.reason && { Reason: [...request.reason].slice(0, MAX_REASON_LENGTH).join('') }),
   });
-  const answer = await call(context, 'StartSession', options, (abortSignal) =>
-    clientOf(context).send(command, { abortSignal }),
+  const answer = await call(
+    context,
+    {
+      operation: 'StartSession',
+      send: (credentials, abortSignal) => clientOf(context, credentials).send(command, { abortSignal }),
+    },
+    options,
   );
   if (!answer.SessionId || !answer.StreamUrl || !answer.TokenValue) {
     throw new ProxyError('SERVICE_ERROR', 'StartSession answered without session ID, stream URL or token');
   }
-  return { sessionId: answer.SessionId, streamUrl: answer.StreamUrl, tokenValue: answer.TokenValue };
+  return {
+    sessionId: answer.SessionId,
+    streamUrl: effectiveStreamUrl(context, answer.StreamUrl),
+    tokenValue: answer.TokenValue,
+  };
 }
 
 /**
@@ -79,10 +90,15 @@ export async function resumeSession(
   options: CallOptions = {},
 ): Promise<SessionGrant> {
   const command = new ResumeSessionCommand({ SessionId: sessionId });
-  const answer = await call(context, 'ResumeSession', options, async (abortSignal) => {
-    await renewCredentials(context);
-    return clientOf(context).send(command, { abortSignal });
-  });
+  const answer = await call(
+    context,
+    {
+      operation: 'ResumeSession',
+      credentials: () => renewCredentials(context),
+      send: (credentials, abortSignal) => clientOf(context, credentials).send(command, { abortSignal }),
+    },
+    options,
+  );
   if (!answer.TokenValue) {
     throw new ProxyError('SESSION_GONE', `session ${sessionId} has ended and cannot be resumed`, {
       hint: 'connect again',
@@ -90,22 +106,25 @@ export async function resumeSession(
   }
   return {
     sessionId: answer.SessionId ?? sessionId,
-    streamUrl: answer.StreamUrl ?? '',
+    streamUrl: answer.StreamUrl ? effectiveStreamUrl(context, answer.StreamUrl) : '',
     tokenValue: answer.TokenValue,
   };
 }
 
 /** An SSO login that ended meanwhile must not end a session whose role credentials are still good. */
-async function renewCredentials(context: AwsContext): Promise<void> {
+async function renewCredentials(context: AwsContext): Promise<AwsCredentials> {
   try {
-    await context.freshCredentials();
+    return await context.freshCredentials();
   } catch (error) {
-    const expiration = context.cachedCredentials()?.expiration;
-    if (expiration === undefined || expiration.getTime() - Date.now() < USABLE_CREDENTIALS_MS) throw error;
+    const cached = context.cachedCredentials();
+    const expiration = cached?.expiration;
+    if (cached === undefined || expiration === undefined) throw error;
+    if (expiration.getTime() - Date.now() < USABLE_CREDENTIALS_MS) throw error;
     context.log.warn('credentials-not-renewed', {
       code: error instanceof ProxyError ? error.code : 'INTERNAL',
       expires: expiration.toISOString(),
     });
+    return cached;
   }
 }
 
@@ -116,8 +135,13 @@ export async function terminateSession(
   options: CallOptions = {},
 ): Promise<void> {
   const command = new TerminateSessionCommand({ SessionId: sessionId });
-  await call(context, 'TerminateSession', options, (abortSignal) =>
-    clientOf(context).send(command, { abortSignal }),
+  await call(
+    context,
+    {
+      operation: 'TerminateSession',
+      send: (credentials, abortSignal) => clientOf(context, credentials).send(command, { abortSignal }),
+    },
+    options,
   );
 }
 
@@ -150,8 +174,13 @@ export async function agentStatus(
     Filters: [{ Key: 'InstanceIds', Values: [instanceId] }],
   });
   try {
-    const answer = await call(context, 'DescribeInstanceInformation', options, (abortSignal) =>
-      clientOf(context).send(command, { abortSignal }),
+    const answer = await call(
+      context,
+      {
+        operation: 'DescribeInstanceInformation',
+        send: (credentials, abortSignal) => clientOf(context, credentials).send(command, { abortSignal }),
+      },
+      options,
     );
     const found = answer.InstanceInformationList?.find((entry) => entry.InstanceId === instanceId);
     if (found === undefined) return { status: 'unregistered' };

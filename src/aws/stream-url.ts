@@ -1,40 +1,14 @@
 /**
- * The stream URL: whose host may be replaced, and whose upgrade request is signed (SigV4, service `ssmmessages`), as
- * the official client does since 1.2.764.0. The URL itself is never rewritten: `+`, `/` and `=` of `cell-number`
- * stay as the service wrote them, in the request line. Only the signature sees them re-encoded, the way Go's URL
- * parser, and so the service's expectation, reads them: a raw `+` is a space.
+ * The signature of the stream URL's upgrade request (SigV4, service `ssmmessages`), as the official client makes it
+ * since 1.2.764.0. The URL itself is never rewritten: `+`, `/` and `=` of `cell-number` stay as the service wrote
+ * them, in the request line. Only the signature sees them re-encoded, the way Go's URL parser, and so the
+ * service's expectation, reads them: a raw `+` is a space.
  */
 import { Sha256 } from '@aws-crypto/sha256-js';
 import { SignatureV4 } from '@smithy/signature-v4';
 import { ProxyError } from '../errors.ts';
 import { splitUrl } from '../transport/raw-url.ts';
 import type { AwsContext } from './context.ts';
-
-/** Replaces scheme, host and port of `streamUrl` by those of `endpoint`; the rest stays byte for byte. */
-export function replaceStreamHost(streamUrl: string, endpoint: string | undefined): string {
-  if (endpoint === undefined) return streamUrl;
-  const target = splitUrl(endpoint);
-  const stream = splitUrl(streamUrl);
-  if (target === undefined || stream === undefined) {
-    throw new ProxyError('CONFIG_INVALID', 'the ssmmessages endpoint or the stream URL is not a URL');
-  }
-  if (target.pathAndQuery !== '/') {
-    throw new ProxyError(
-      'CONFIG_INVALID',
-      `the ssmmessages endpoint ${target.hostHeader} has a path, which is not possible`,
-      {
-        hint: 'write it as https://host or https://host:port',
-      },
-    );
-  }
-  const scheme = target.scheme === 'http' || target.scheme === 'ws' ? 'ws' : 'wss';
-  return `${scheme}://${target.authority}${stream.pathAndQuery}`;
-}
-
-/** The stream URL to open: as granted, or with the host that `--ssmmessages-endpoint` and its like name. */
-export function effectiveStreamUrl(context: AwsContext, streamUrl: string): string {
-  return replaceStreamHost(streamUrl, context.endpoint('SSMMESSAGES'));
-}
 
 /** A query that holds one of these is a signature already. */
 const PRESIGNED = /^X-Amz-(?:Algorithm|Credential|Date|Expires|SignedHeaders|Signature|Security-Token)$/i;

@@ -1,0 +1,167 @@
+/**
+ * From a target to its instance: one DescribeInstances for most, none for IDs. Filters at the server, so that the
+ * cost does not grow with the account; answers checked here (instance-match.ts).
+ */
+import { ProxyError } from '../errors.ts';
+import type { CallOptions } from './call.ts';
+import type { AwsContext } from './context.ts';
+import type { Instance, InstanceRecord } from './ec2.ts';
+import { describeInstances, describeVpcs } from './ec2.ts';
+import { chooseInstance } from './instance-choice.ts';
+import type { Scope } from './instance-match.ts';
+import { isInScope, isVpcId, lookups, recognise, scopeFilters } from './instance-match.ts';
+import type { Target } from './target.ts';
+import { needsEc2, regionOf } from './target.ts';
+
+export type { Instance, InstanceState } from './ec2.ts';
+export type { Scope } from './instance-match.ts';
+
+/**
+ * The instance that a target names in the context's region. For IDs nothing is asked: state `unknown`, and the scope
+ * does not matter. TARGET_NOT_FOUND, TARGET_AMBIGUOUS, TARGET_STOPPED, TARGET_TERMINATED, and the errors of API calls.
+ */
+export function resolveInstance(
+  context: AwsContext,
+  target: Target,
+  scope: Scope = {},
+  options: CallOptions = {},
+): Promise<Instance> {
+  return resolveAcross([context], target, scope, options);
+}
+
+/**
+ * As resolveInstance, over several regions at once (one context each): the same address may exist in each of them.
+ * An error in one region is an error of all: the instance may be there.
+ */
+export async function resolveAcross(
+  contexts: readonly AwsContext[],
+  target: Target,
+  scope: Scope = {},
+  options: CallOptions = {},
+): Promise<Instance> {
+  const named = contexts.filter(({ region }) => region === regionOf(target));
+  const searched = named.length > 0 ? named : contexts;
+  const [only, second] = searched;
+  if (only === undefined) throw new ProxyError('REGION_MISSING', 'no region to search in');
+  if (!needsEc2(target) && 'id' in target) {
+    if (second === undefined) return { instanceId: target.id, region: only.region, state: 'unknown' };
+    if (target.kind === 'managedInstanceId') {
+      throw new ProxyError(
+        'TARGET_AMBIGUOUS',
+        `${target.id} may be in any of ${String(searched.length)} regions`,
+        {
+          hint: 'name one region with --region',
+        },
+      );
+    }
+  }
+  const abort = new AbortController();
+  const signal =
+    options.signal === undefined ? abort.signal : AbortSignal.any([options.signal, abort.signal]);
+  try {
+    const found = await Promise.all(searched.map((context) => search(context, target, scope, { signal })));
+    const records = found.flat();
+    const regions = searched.map(({ region }) => region);
+    try {
+      return chooseInstance(target, records, scope, regions);
+    } catch (error) {
+      if (!(error instanceof ProxyError) || error.code !== 'TARGET_AMBIGUOUS') throw error;
+      return chooseInstance(target, await withVpcNames(searched, records, { signal }), scope, regions);
+    }
+  } finally {
+    // The first failure ends the searches in the other regions.
+    abort.abort();
+  }
+}
+
+async function search(
+  context: AwsContext,
+  target: Target,
+  scope: Scope,
+  options: CallOptions,
+): Promise<InstanceRecord[]> {
+  const vpcName = scope.vpc !== undefined && !isVpcId(scope.vpc) ? scope.vpc : undefined;
+  const vpcs =
+    vpcName === undefined
+      ? Promise.resolve(undefined)
+      : describeVpcs(context, [['tag:Name', vpcName]], options).then(
+          (names) => new Set([...names].filter(([, name]) => name === vpcName).map(([id]) => id)),
+        );
+  // Both at once; a failure of either one is the failure.
+  const [records, vpcIds] = await Promise.all([searchInstances(context, target, scope, options), vpcs]);
+  return recognise(
+    target,
+    records.filter((record) => isInScope(record, scope, vpcIds)),
+  );
+}
+
+/** Goes on to the next lookup until one finds something that the target names. */
+async function searchInstances(
+  context: AwsContext,
+  target: Target,
+  scope: Scope,
+  options: CallOptions,
+): Promise<InstanceRecord[]> {
+  for (const lookup of lookups(target)) {
+    const records = await describeInstances(context, [lookup, ...scopeFilters(scope)], options);
+    if (recognise(target, records).length > 0) return records;
+  }
+  return [];
+}
+
+/** The same records with the names of their VPCs, which make a list of candidates readable; without, if not allowed. */
+async function withVpcNames(
+  contexts: readonly AwsContext[],
+  records: readonly InstanceRecord[],
+  options: CallOptions,
+): Promise<InstanceRecord[]> {
+  const names = new Map<string, string>();
+  await Promise.all(
+    contexts.map(async (context) => {
+      const ids = new Set(
+        records.flatMap(({ instance }) =>
+          instance.region === context.region && instance.vpcId !== undefined ? [instance.vpcId] : [],
+        ),
+      );
+      for (const [id, name] of await vpcNames(context, [...ids], options)) names.set(id, name);
+    }),
+  );
+  return records.map((record) => {
+    const vpcName = names.get(record.instance.vpcId ?? '');
+    return vpcName ? { ...record, instance: { ...record.instance, vpcName } } : record;
+  });
+}
+
+async function vpcNames(
+  context: AwsContext,
+  ids: readonly string[],
+  options: CallOptions,
+): Promise<ReadonlyMap<string, string>> {
+  if (ids.length === 0) return new Map();
+  try {
+    return await describeVpcs(context, [['vpc-id', ...ids]], options);
+  } catch (error) {
+    context.log.debug('vpc-names-unknown', { code: error instanceof ProxyError ? error.code : 'INTERNAL' });
+    return new Map();
+  }
+}
+
+/**
+ * All about one instance, in whatever state, with the name of its VPC where that may be read. TARGET_NOT_FOUND if it
+ * is not in the context's region.
+ */
+export async function describeInstance(
+  context: AwsContext,
+  instanceId: string,
+  options: CallOptions = {},
+): Promise<Instance> {
+  const records = await describeInstances(context, [['instance-id', instanceId]], options);
+  const found = records.find(({ instance }) => instance.instanceId === instanceId);
+  if (found === undefined) {
+    throw new ProxyError('TARGET_NOT_FOUND', `no instance ${instanceId} in ${context.region}`, {
+      hint: 'check region and profile (--region, --profile)',
+    });
+  }
+  const [record = found] = await withVpcNames([context], [found], options);
+  return record.instance;
+}
