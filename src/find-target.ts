@@ -1,7 +1,10 @@
 /**
  * From a target as people write it to an instance ID and the AWS context (region, credentials) it lives in.
  */
+import { createAwsContext } from './aws/context.ts';
 import type { AwsContext } from './aws/context.ts';
+import { needsEc2, parseTarget, regionOf } from './aws/target.ts';
+import type { Target } from './aws/target.ts';
 import type { Instance } from './aws/instance.ts';
 import type { Clock } from './clock.ts';
 import { ProxyError } from './errors.ts';
@@ -41,24 +44,44 @@ export async function findTarget(
   enter: (stage: string) => void,
   signal: AbortSignal,
 ): Promise<FoundTarget> {
-  const { createAwsContexts, parseTarget } = await import('./aws/contexts.ts');
   const target = parseTarget(request.target);
-  const contexts = await createAwsContexts(request, target, dependencies);
-  signal.throwIfAborted();
+  const contexts = await createContexts(request, target, dependencies);
+  if (signal.aborted) throw new ProxyError('CANCELLED', 'cancelled');
   const [first] = contexts;
-  if (first !== undefined && contexts.length === 1 && 'id' in target) {
+  if (first !== undefined && contexts.length === 1 && !needsEc2(target) && 'id' in target) {
     return { context: first, instanceId: target.id };
   }
   enter(`resolving ${request.target}`);
   const { resolveAcross } = await import('./aws/instance.ts');
   const scope = { vpc: request.vpc, tags: request.tags };
   for (;;) {
-    const { instance, context } = await resolveAcross(contexts, target, scope, { signal });
+    const instance = await resolveAcross(contexts, target, scope, { signal });
     dependencies.log.info('resolved', { target: request.target, ...instanceFields(instance) });
+    const context = contexts.find(({ region }) => region === instance.region) ?? first;
+    if (context === undefined) throw new ProxyError('REGION_MISSING', 'no region to search in');
     if (instance.state !== 'pending') return { context, instanceId: instance.instanceId };
     enter(`waiting for ${instance.instanceId} to run`);
     await sleep(dependencies.clock, PENDING_POLL_MS, signal);
   }
+}
+
+/** One context for each region to search, with one identity. */
+async function createContexts(
+  request: TargetRequest,
+  target: Target,
+  { env, log }: FindTargetDependencies,
+): Promise<AwsContext[]> {
+  const [region, ...others] = request.regions ?? [];
+  const context = await createAwsContext({
+    region,
+    targetRegion: regionOf(target),
+    profile: request.profile,
+    endpointUrl: request.endpointUrl,
+    ssmmessagesEndpoint: request.ssmmessagesEndpoint,
+    env,
+    log: log.child('aws'),
+  });
+  return [context, ...others.map((other) => context.withRegion(other))];
 }
 
 function instanceFields(instance: Instance): Record<string, string | undefined> {

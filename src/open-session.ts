@@ -152,8 +152,15 @@ async function drive(
 ): Promise<Session> {
   const subject: SessionSubject = { ...request, targetId };
   let wasReady = false;
-  const { createDataChannelConnect } = await import('./aws/data-channel.ts');
-  const connect = createDataChannelConnect(context, log);
+  const [{ signStreamUrl }, { createWebSocketConnect }] = await Promise.all([
+    import('./aws/stream-url.ts'),
+    import('./transport/websocket.ts'),
+  ]);
+  const connect = createWebSocketConnect({
+    network: context.network,
+    sign: (url) => signStreamUrl(context, url),
+    log: log.child('websocket'),
+  });
   const waiting = clock.setTimer(deadline - clock.now(), () => {
     void session.terminate({ kind: 'failed', error: silent(subject, session.stats()) });
   });

@@ -7,7 +7,7 @@
  */
 import { hostname, userInfo } from 'node:os';
 import { systemClock } from '../clock.ts';
-import { ProxyError } from '../errors.ts';
+import type { ProxyError } from '../errors.ts';
 import { openSession } from '../open-session.ts';
 import type { SessionRequest } from '../open-session.ts';
 import { SAFE_MESSAGES_PER_SECOND } from '../protocol/limits.ts';
