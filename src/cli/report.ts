@@ -25,6 +25,6 @@ function stackLines(error: ProxyError): readonly string[] {
 }
 
 /** Names and messages come from AWS accounts and peers: no control character of theirs reaches a terminal. */
-function printable(text: string): string {
+export function printable(text: string): string {
   return text.replace(/[\p{Cc}\u2028\u2029\u202a-\u202e\u2066-\u2069]/gu, '?');
 }
