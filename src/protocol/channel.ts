@@ -3,19 +3,15 @@
  *
  * The driver calls one input, performs what `take()` returns, and calls `tick` no later than `deadline()`. A channel
  * outlives its links: on `linkDown` it keeps everything unacknowledged, on `linkUp` it sends it again and goes on,
- * with sequence numbers, encryption and handshake state carried over.
+ * with sequence numbers, encryption and handshake carried over.
  *
- *   awaiting-request --HandshakeRequest--> [awaiting-key -->] awaiting-complete --HandshakeComplete--> ready --> closed
- *   awaiting-request --Output (agent sends no handshake: shells)--> ready
- *
- * No stream data leaves before `ready`: the agent acknowledges it and throws it away.
+ * Composed of: client-handshake.ts (steps before the first data), inbox.ts (order and acknowledgements of what
+ * arrives), sender.ts (window, pace, resends of what leaves).
  */
 import { ProxyError, asProxyError } from '../errors.ts';
 import type { Action } from './actions.ts';
-import { ByteQueue } from './byte-queue.ts';
-import { NONCE_BYTES, PayloadCipher } from './cipher.ts';
+import { ClientHandshake } from './client-handshake.ts';
 import type { DataKeyOutcome, SessionFacts } from './handshake.ts';
-import { SESSION_TYPE, dataKeyRequest, respond, sessionFacts } from './handshake.ts';
 import { Inbox } from './inbox.ts';
 import type { InboxHandler } from './inbox.ts';
 import * as limits from './limits.ts';
@@ -29,37 +25,26 @@ import {
   formatMessageId,
   isDigestValid,
 } from './message.ts';
-import { Outbox } from './outbox.ts';
-import { Pacer } from './pacer.ts';
-import type { HandshakeRequest } from './payloads.ts';
 import {
   FLAG,
   formatAcknowledge,
-  formatChallenge,
   formatFlag,
-  formatJson,
   parseAcknowledge,
-  parseChallenge,
   parseChannelClosed,
   parseExitCode,
   parseFlag,
-  parseHandshakeComplete,
-  parseHandshakeRequest,
 } from './payloads.ts';
+import { Sender } from './sender.ts';
+import type { SenderOptions } from './sender.ts';
 import { REACK_DUPLICATES_FROM, TERMINATE_FLAG_ABOVE, compareVersions } from './versions.ts';
 
-export interface ChannelOptions {
+export interface ChannelOptions extends SenderOptions {
   readonly sessionId: string;
   /** Target as given to StartSession: part of the KMS encryption context. */
   readonly targetId: string;
-  /** Undefined: no pace. */
-  readonly messagesPerSecond: number | undefined;
-  /** Stream bytes per message; default 1024. */
-  readonly payloadBytes?: number;
-  /** Bytes in flight; default by pace. */
-  readonly windowBytes?: number;
+  /** From the first link to HandshakeComplete. */
   readonly handshakeTimeoutMs?: number;
-  /** Unpredictable bytes, for message ids and nonces. */
+  /** Unpredictable bytes, for message ids and nonces. The result is used before the next call. */
   readonly randomBytes: (count: number) => Uint8Array;
   /** Milliseconds since the epoch, for headers. */
   readonly wallClock: () => number;
@@ -88,61 +73,54 @@ const NO_ACTIONS: readonly Action[] = [];
 
 export class Channel {
   readonly #options: ChannelOptions;
-  readonly #payloadBytes: number;
-  readonly #windowBytes: number;
-  readonly #outbox = new Outbox();
+  readonly #handshake: ClientHandshake;
+  readonly #sender: Sender;
   readonly #inbox = new Inbox();
-  readonly #pending = new ByteQueue();
-  readonly #pacer: Pacer | undefined;
   readonly #inboxHandler: InboxHandler = {
     accepts: (message) => this.#accepts(message),
     acknowledge: (message) => this.#acknowledge(message),
     handle: (message) => this.#handle(message),
   };
 
-  #state: ChannelState = 'awaiting-request';
-  #facts: SessionFacts | undefined;
-  #request: HandshakeRequest | undefined;
-  #cipher: PayloadCipher | undefined;
+  #isClosed = false;
   #isLinkUp = false;
   #isPaused = false;
-  #isWriterWaiting = false;
   #handshakeDeadline: number | undefined;
   #unreadBytes = 0;
-  #sentBytes = 0;
   #receivedBytes = 0;
   #now = 0;
-
   #actions: Action[] = [];
   #outgoing: Buffer[] = [];
 
   constructor(options: ChannelOptions) {
     this.#options = options;
-    this.#payloadBytes = options.payloadBytes ?? limits.PAYLOAD_BYTES;
-    const isPaced = options.messagesPerSecond !== undefined;
-    this.#windowBytes =
-      options.windowBytes ?? (isPaced ? limits.PACED_WINDOW_BYTES : limits.UNPACED_WINDOW_BYTES);
-    this.#pacer = isPaced ? new Pacer(options.messagesPerSecond, limits.PACE_BURST_MESSAGES) : undefined;
+    this.#handshake = new ClientHandshake(options, {
+      send: (payloadType, payload) => this.#sendControl(payloadType, payload),
+      emit: (action) => this.#actions.push(action),
+    });
+    this.#sender = new Sender(options, (sequenceNumber, payloadType, payload) =>
+      this.#encodeStream(sequenceNumber, payloadType, payload),
+    );
   }
 
   get state(): ChannelState {
-    return this.#state;
+    if (this.#isClosed) return 'closed';
+    return this.#handshake.state === 'done' ? 'ready' : this.#handshake.state;
   }
 
   get facts(): SessionFacts | undefined {
-    return this.#facts;
+    return this.#handshake.facts;
   }
 
   /** Grows whenever the far end received or sent something new. */
   get progress(): number {
-    return (
-      this.#inbox.expectedSequenceNumber + this.#outbox.nextSequenceNumber - this.#outbox.unackedMessages
-    );
+    const { outbox } = this.#sender;
+    return this.#inbox.expectedSequenceNumber + outbox.nextSequenceNumber - outbox.unackedMessages;
   }
 
   /** Nothing of ours is waiting to be sent or acknowledged. */
   get isDrained(): boolean {
-    return this.#pending.length === 0 && this.#outbox.unackedMessages === 0;
+    return this.#sender.isDrained;
   }
 
   /** The user is slow: stop reading from the socket until `wantsMore`. */
@@ -158,16 +136,12 @@ export class Channel {
 
   /** A link is open and its open message sent: the first one, or a resumed one. */
   linkUp(now: number): void {
-    if (this.#state === 'closed') return;
+    if (this.#isClosed) return;
     this.#now = now;
     this.#isLinkUp = true;
     this.#isPaused = false;
-    const isFirst = this.#handshakeDeadline === undefined;
-    if (isFirst)
-      this.#handshakeDeadline = now + (this.#options.handshakeTimeoutMs ?? limits.HANDSHAKE_TIMEOUT_MS);
-    const unacked = this.#outbox.takeAll(now);
-    this.#pacer?.charge(unacked.length, now);
-    for (const message of unacked) this.#outgoing.push(message);
+    this.#handshakeDeadline ??= now + (this.#options.handshakeTimeoutMs ?? limits.HANDSHAKE_TIMEOUT_MS);
+    this.#sender.resendAll(now, this.#outgoing);
     this.#pump();
   }
 
@@ -180,7 +154,7 @@ export class Channel {
 
   /** One whole binary message. The channel may keep views of it. */
   receive(data: Buffer, now: number): void {
-    if (this.#state === 'closed') return;
+    if (this.#isClosed) return;
     this.#now = now;
     try {
       this.#receiveMessage(decodeMessage(data));
@@ -195,30 +169,29 @@ export class Channel {
 
   /** Takes stream bytes; they must not change afterwards. False: wait for `writable` before writing more. */
   write(data: Buffer, now: number): boolean {
-    if (this.#state === 'closed') return true;
+    if (this.#isClosed) return true;
     this.#now = now;
-    this.#pending.push(data);
+    this.#sender.write(data);
     this.#pump();
-    this.#isWriterWaiting = this.#pending.length >= limits.PENDING_HIGH_WATER_BYTES;
-    return !this.#isWriterWaiting;
+    return this.#sender.hasRoom();
   }
 
   /** The user has taken delivered bytes. */
   consumed(bytes: number, now: number): void {
     this.#now = now;
     this.#unreadBytes -= bytes;
-    if (this.#state !== 'closed' && this.#inbox.waitingMessages > 0) this.#inbox.drain(this.#inboxHandler);
+    if (!this.#isClosed && this.#inbox.waitingMessages > 0) this.#inbox.drain(this.#inboxHandler);
   }
 
   /** The answer to `dataKeyWanted`. */
   dataKey(outcome: DataKeyOutcome, now: number): void {
-    if (this.#state !== 'awaiting-key' || this.#request === undefined) return;
+    if (this.#isClosed) return;
     this.#now = now;
-    if ('key' in outcome) {
-      const nonce = () => this.#options.randomBytes(NONCE_BYTES);
-      this.#cipher = new PayloadCipher('client', outcome.key.plaintext, nonce);
+    try {
+      this.#handshake.receiveDataKey(outcome);
+    } catch (thrown) {
+      this.#fail(asProxyError(thrown));
     }
-    this.#respond(this.#request, outcome);
   }
 
   /**
@@ -227,43 +200,36 @@ export class Channel {
    */
   terminate(now: number): boolean {
     this.#now = now;
-    this.#pending.clear();
-    const version = this.#facts?.agentVersion;
+    this.#sender.dropPending();
+    const version = this.facts?.agentVersion;
     const isUnderstood = version === undefined || compareVersions(version, TERMINATE_FLAG_ABOVE) > 0;
-    if (this.#state !== 'ready' || !this.#isLinkUp || !isUnderstood) return false;
-    this.#sendMessage(PAYLOAD_TYPE.FLAG, formatFlag(FLAG.TERMINATE_SESSION), 0);
+    if (this.state !== 'ready' || !this.#isLinkUp || !isUnderstood) return false;
+    this.#sendControl(PAYLOAD_TYPE.FLAG, formatFlag(FLAG.TERMINATE_SESSION));
     return true;
   }
 
   tick(now: number): void {
-    if (this.#state === 'closed') return;
+    if (this.#isClosed) return;
     this.#now = now;
-    if (this.#isHandshaking() && this.#handshakeDeadline !== undefined && now >= this.#handshakeDeadline) {
+    if (this.state !== 'ready' && this.#handshakeDeadline !== undefined && now >= this.#handshakeDeadline) {
       this.#fail(
-        new ProxyError('HANDSHAKE_FAILED', `the agent did not complete the session handshake in time`),
+        new ProxyError('HANDSHAKE_FAILED', 'the agent did not complete the session handshake in time'),
       );
       return;
     }
     if (!this.#isLinkUp) return;
-    const due = this.#outbox.takeDue(now, this.#pausedProbeMs());
-    if (due.length > 0) {
-      this.#pacer?.charge(due.length, now);
-      for (const message of due) this.#outgoing.push(message);
-    }
+    this.#sender.resendDue(now, this.#pausedProbeMs(), this.#outgoing);
     this.#pump();
   }
 
   /** When to call `tick`, in the driver's clock; undefined when only an input can change anything. */
   deadline(): number | undefined {
-    if (this.#state === 'closed') return undefined;
-    let earliest = this.#isHandshaking() ? this.#handshakeDeadline : undefined;
-    if (!this.#isLinkUp) return earliest;
-    const resendAt = this.#outbox.deadline(this.#pausedProbeMs());
-    if (resendAt !== undefined) earliest = Math.min(earliest ?? Infinity, resendAt);
-    if (this.#pacer !== undefined && this.#mayPump()) {
-      earliest = Math.min(earliest ?? Infinity, this.#pacer.readyAt(this.#now));
-    }
-    return earliest;
+    if (this.#isClosed) return undefined;
+    const handshakeBy = this.state === 'ready' ? undefined : this.#handshakeDeadline;
+    if (!this.#isLinkUp) return handshakeBy;
+    const sendAt = this.#sender.deadline(this.#now, this.#isGateOpen(), this.#pausedProbeMs());
+    if (handshakeBy === undefined || sendAt === undefined) return handshakeBy ?? sendAt;
+    return Math.min(handshakeBy, sendAt);
   }
 
   /** What to do now, in order. */
@@ -279,19 +245,20 @@ export class Channel {
   }
 
   stats(): ChannelStats {
+    const { outbox } = this.#sender;
     return {
-      state: this.#state,
-      sentBytes: this.#sentBytes,
+      state: this.state,
+      sentBytes: this.#sender.sentBytes,
       receivedBytes: this.#receivedBytes,
-      resends: this.#outbox.resends,
+      resends: outbox.resends,
       duplicates: this.#inbox.duplicates,
-      unackedMessages: this.#outbox.unackedMessages,
-      unackedBytes: this.#outbox.unackedStreamBytes,
-      pendingBytes: this.#pending.length,
+      unackedMessages: outbox.unackedMessages,
+      unackedBytes: outbox.unackedStreamBytes,
+      pendingBytes: this.#sender.pendingBytes,
       unreadBytes: this.#unreadBytes,
       waitingMessages: this.#inbox.waitingMessages,
-      roundTripMs: this.#outbox.roundTrip.smoothedMs,
-      isStreamDataAcked: this.#outbox.isStreamDataAcked,
+      roundTripMs: outbox.roundTrip.smoothedMs,
+      isStreamDataAcked: outbox.isStreamDataAcked,
       isPaused: this.#isPaused,
     };
   }
@@ -308,8 +275,8 @@ export class Channel {
       case MESSAGE_TYPE.ACKNOWLEDGE:
         if (!this.#isIntact(message)) return;
         this.#isPaused = false;
-        this.#outbox.acknowledge(parseAcknowledge(message.payload), this.#now);
-        this.#resendLost();
+        this.#sender.outbox.acknowledge(parseAcknowledge(message.payload), this.#now);
+        if (this.#isLinkUp) this.#sender.resendDue(this.#now, undefined, this.#outgoing);
         return;
       // The service makes these three: digest and lengths may be anything, so the type alone decides.
       case MESSAGE_TYPE.START_PUBLICATION:
@@ -320,7 +287,7 @@ export class Channel {
         this.#odd('paused', 'the service asks to pause');
         return;
       case MESSAGE_TYPE.CHANNEL_CLOSED:
-        this.#closed(message);
+        this.#close(message);
         return;
       default:
         this.#odd('unknown_message_type', message.messageType);
@@ -334,7 +301,7 @@ export class Channel {
   }
 
   #accepts(message: Message): boolean {
-    if (this.#state === 'closed') return false;
+    if (this.#isClosed) return false;
     const isForUser =
       message.payloadType === PAYLOAD_TYPE.OUTPUT || message.payloadType === PAYLOAD_TYPE.STD_ERR;
     return !isForUser || this.#unreadBytes < limits.UNREAD_LIMIT_BYTES;
@@ -349,45 +316,45 @@ export class Channel {
       this.#dispatch(message);
     } catch (thrown) {
       const error = asProxyError(thrown);
-      if (message.payloadType === PAYLOAD_TYPE.FLAG || message.payloadType === PAYLOAD_TYPE.EXIT_CODE) {
-        this.#odd('payload_dropped', error.message);
-      } else {
-        this.#fail(error);
-      }
+      const isDispensable =
+        message.payloadType === PAYLOAD_TYPE.FLAG || message.payloadType === PAYLOAD_TYPE.EXIT_CODE;
+      if (isDispensable) this.#odd('payload_dropped', error.message);
+      else this.#fail(error);
     }
   }
 
-  #dispatch(message: Message): void {
-    switch (message.payloadType) {
+  #dispatch({ payloadType, payload }: Message): void {
+    switch (payloadType) {
       case PAYLOAD_TYPE.OUTPUT:
-        this.#deliver('stdout', message);
+        this.#deliver('stdout', payload);
         return;
       case PAYLOAD_TYPE.STD_ERR:
-        this.#deliver('stderr', message);
+        this.#deliver('stderr', payload);
         return;
       case PAYLOAD_TYPE.HANDSHAKE_REQUEST:
-        this.#receiveRequest(message.payload);
+        this.#handshake.receiveRequest(payload);
+        this.#sender.outbox.peerReacksDuplicates = reacksDuplicates(this.facts?.agentVersion);
         return;
       case PAYLOAD_TYPE.ENC_CHALLENGE_REQUEST:
-        this.#answerChallenge(message.payload);
+        this.#handshake.receiveChallenge(payload);
         return;
       case PAYLOAD_TYPE.HANDSHAKE_COMPLETE:
-        this.#receiveComplete(message.payload);
+        this.#handshake.receiveComplete(payload);
         return;
       case PAYLOAD_TYPE.FLAG:
-        this.#actions.push({ kind: 'flag', flag: parseFlag(message.payload) });
+        this.#actions.push({ kind: 'flag', flag: parseFlag(payload) });
         return;
       case PAYLOAD_TYPE.EXIT_CODE:
-        this.#actions.push({ kind: 'exitCode', exitCode: parseExitCode(this.#open(message.payload)) });
+        this.#actions.push({ kind: 'exitCode', exitCode: parseExitCode(this.#open(payload)) });
         return;
       default:
-        this.#odd('unknown_payload_type', String(message.payloadType));
+        this.#odd('unknown_payload_type', String(payloadType));
     }
   }
 
-  #deliver(stream: 'stdout' | 'stderr', message: Message): void {
-    if (this.#state === 'awaiting-request') this.#readyWithoutHandshake();
-    const data = this.#open(message.payload);
+  #deliver(stream: 'stdout' | 'stderr', payload: Buffer): void {
+    this.#handshake.skip();
+    const data = this.#open(payload);
     if (data.length === 0) return;
     this.#unreadBytes += data.length;
     this.#receivedBytes += data.length;
@@ -395,7 +362,50 @@ export class Channel {
   }
 
   #open(payload: Buffer): Buffer {
-    return this.#cipher === undefined ? payload : this.#cipher.open(payload);
+    return this.#handshake.cipher?.open(payload) ?? payload;
+  }
+
+  #close(message: Message): void {
+    let output: string;
+    try {
+      output = parseChannelClosed(message.payload).output;
+    } catch {
+      output = 'the service closed the session and its reason cannot be read';
+    }
+    this.#isClosed = true;
+    this.#actions.push({ kind: 'closed', output, isTruncated: this.#inbox.waitingMessages > 0 });
+  }
+
+  // ---- sending -----------------------------------------------------------------------------------------------
+
+  #isGateOpen(): boolean {
+    return this.state === 'ready' && this.#isLinkUp && !this.#isPaused;
+  }
+
+  /** No stream data leaves before the handshake is over: the agent acknowledges it and throws it away. */
+  #pump(): void {
+    if (!this.#isGateOpen()) return;
+    const mayWriteOn = this.#sender.pump(PAYLOAD_TYPE.OUTPUT, this.#now, this.#outgoing);
+    if (mayWriteOn) this.#actions.push({ kind: 'writable' });
+  }
+
+  /** Handshake messages and flags: ahead of the window, and kept for the next link when there is none. */
+  #sendControl(payloadType: number, payload: Buffer): void {
+    const message = this.#sender.message(payloadType, payload, 0, this.#now);
+    if (this.#isLinkUp) this.#outgoing.push(message);
+  }
+
+  #encodeStream(sequenceNumber: number, payloadType: number, payload: Buffer): Buffer {
+    const { cipher } = this.#handshake;
+    return encodeMessage({
+      messageType: MESSAGE_TYPE.INPUT_STREAM_DATA,
+      createdDate: this.#options.wallClock(),
+      sequenceNumber,
+      // Of what the client sends only Output is encrypted.
+      payload: cipher !== undefined && payloadType === PAYLOAD_TYPE.OUTPUT ? cipher.seal(payload) : payload,
+      messageId: this.#newMessageId(),
+      payloadType,
+    });
   }
 
   #acknowledge(message: Message): void {
@@ -418,129 +428,6 @@ export class Channel {
     );
   }
 
-  #closed(message: Message): void {
-    let output: string;
-    try {
-      output = parseChannelClosed(message.payload).output;
-    } catch {
-      output = 'the service closed the session and its reason cannot be read';
-    }
-    this.#state = 'closed';
-    this.#actions.push({ kind: 'closed', output, isTruncated: this.#inbox.waitingMessages > 0 });
-  }
-
-  // ---- handshake ---------------------------------------------------------------------------------------------
-
-  #isHandshaking(): boolean {
-    return this.#state !== 'ready' && this.#state !== 'closed';
-  }
-
-  #receiveRequest(payload: Buffer): void {
-    if (this.#state !== 'awaiting-request') {
-      // A second response would block the agent's reader for ever.
-      this.#odd('handshake_repeated', 'second HandshakeRequest ignored');
-      return;
-    }
-    const request = parseHandshakeRequest(payload);
-    this.#request = request;
-    this.#facts = sessionFacts(request);
-    const { agentVersion } = this.#facts;
-    this.#outbox.peerReacksDuplicates =
-      agentVersion === undefined || compareVersions(agentVersion, REACK_DUPLICATES_FROM) >= 0;
-    const wanted = dataKeyRequest(request, this.#options.sessionId, this.#options.targetId);
-    if (wanted === undefined) {
-      this.#respond(request, undefined);
-    } else {
-      this.#state = 'awaiting-key';
-      this.#actions.push({ kind: 'dataKeyWanted', request: wanted });
-    }
-  }
-
-  #respond(request: HandshakeRequest, dataKey: DataKeyOutcome | undefined): void {
-    this.#state = 'awaiting-complete';
-    this.#sendMessage(PAYLOAD_TYPE.HANDSHAKE_RESPONSE, formatJson(respond(request, dataKey)), 0);
-  }
-
-  #answerChallenge(payload: Buffer): void {
-    if (this.#cipher === undefined) {
-      this.#odd('challenge_unexpected', 'encryption challenge in a session without encryption');
-      return;
-    }
-    const secret = this.#cipher.open(parseChallenge(payload));
-    this.#sendMessage(PAYLOAD_TYPE.ENC_CHALLENGE_RESPONSE, formatChallenge(this.#cipher.seal(secret)), 0);
-  }
-
-  #receiveComplete(payload: Buffer): void {
-    if (this.#state !== 'awaiting-complete' || this.#facts === undefined) return;
-    const text = parseHandshakeComplete(payload).CustomerMessage.trim();
-    this.#state = 'ready';
-    this.#actions.push({ kind: 'ready', facts: this.#facts });
-    if (text !== '') this.#actions.push({ kind: 'notice', text });
-  }
-
-  /** Shells without encryption have no handshake: their first message is Output. */
-  #readyWithoutHandshake(): void {
-    this.#facts = {
-      sessionType: SESSION_TYPE.STANDARD_STREAM,
-      properties: {},
-      agentVersion: undefined,
-      isEncrypted: false,
-    };
-    this.#state = 'ready';
-    this.#actions.push({ kind: 'ready', facts: this.#facts });
-  }
-
-  // ---- sending -----------------------------------------------------------------------------------------------
-
-  #mayPump(): boolean {
-    return (
-      this.#pending.length > 0 &&
-      this.#state === 'ready' &&
-      this.#isLinkUp &&
-      !this.#isPaused &&
-      this.#outbox.unackedStreamBytes < this.#windowBytes
-    );
-  }
-
-  /** Sends stream data as far as window and pace allow. */
-  #pump(): void {
-    while (this.#mayPump()) {
-      if (this.#pacer !== undefined && !this.#pacer.tryTake(this.#now)) break;
-      const data = this.#pending.take(this.#payloadBytes);
-      this.#sentBytes += data.length;
-      this.#sendMessage(
-        PAYLOAD_TYPE.OUTPUT,
-        this.#cipher === undefined ? data : this.#cipher.seal(data),
-        data.length,
-      );
-    }
-    if (this.#isWriterWaiting && this.#pending.length < limits.PENDING_HIGH_WATER_BYTES / 2) {
-      this.#isWriterWaiting = false;
-      this.#actions.push({ kind: 'writable' });
-    }
-  }
-
-  /** Number, record, send: one step, so that no other message can come in between. */
-  #sendMessage(payloadType: number, payload: Buffer, streamBytes: number): void {
-    const encoded = encodeMessage({
-      messageType: MESSAGE_TYPE.INPUT_STREAM_DATA,
-      createdDate: this.#options.wallClock(),
-      sequenceNumber: this.#outbox.nextSequenceNumber,
-      messageId: this.#newMessageId(),
-      payloadType,
-      payload,
-    });
-    this.#outbox.add(encoded, streamBytes, this.#now);
-    if (this.#isLinkUp) this.#outgoing.push(encoded);
-  }
-
-  #resendLost(): void {
-    if (!this.#isLinkUp) return;
-    const due = this.#outbox.takeDue(this.#now, undefined);
-    this.#pacer?.charge(due.length, this.#now);
-    for (const message of due) this.#outgoing.push(message);
-  }
-
   #pausedProbeMs(): number | undefined {
     return this.#isPaused ? limits.PAUSED_PROBE_MS : undefined;
   }
@@ -558,7 +445,11 @@ export class Channel {
   }
 
   #fail(error: ProxyError): void {
-    this.#state = 'closed';
+    this.#isClosed = true;
     this.#actions.push({ kind: 'failed', error });
   }
+}
+
+function reacksDuplicates(agentVersion: string | undefined): boolean {
+  return agentVersion === undefined || compareVersions(agentVersion, REACK_DUPLICATES_FROM) >= 0;
 }
