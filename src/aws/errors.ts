@@ -204,7 +204,7 @@ function isAbort(error: Error): boolean {
 /** Text of others as one line: messages of AWS may hold line breaks; what a terminal shows must not hold control characters either. */
 export function oneLine(text: string): string {
   return text
-    .replace(/[\s\x00-\x1f\x7f]+/g, ' ')
+    .replace(/[\s\p{Cc}]+/gu, ' ')
     .trim()
     .slice(0, MAX_MESSAGE_LENGTH);
 }

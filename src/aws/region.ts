@@ -18,6 +18,8 @@ export interface ChosenRegion {
 
 /** For each of the two requests to the metadata service: off EC2 nothing answers there. Milliseconds. */
 const METADATA_TIMEOUT_MS = 1_000;
+/** Longest list of profiles in a hint. */
+const MAX_LISTED = 10;
 const MAX_METADATA_BYTES = 4096;
 const TOKEN_TTL_SECONDS = '60';
 
@@ -63,7 +65,8 @@ function regionMissing({ profile, files }: RegionInputs): ProxyError {
   const withRegion = [...files.profiles]
     .filter(([, settings]) => settings['region'] !== undefined)
     .map(([name, settings]) => `${name} (${settings['region'] ?? ''})`)
-    .slice(0, 10);
+    .sort()
+    .slice(0, MAX_LISTED);
   const existing = withRegion.length === 0 ? '' : `; profiles with a region: ${withRegion.join(', ')}`;
   return new ProxyError('REGION_MISSING', `no AWS region is set, and profile ${profile.name} has none`, {
     hint: ['use --region, AWS_REGION, or region = ... in the profile' + existing, ...files.problems].join(

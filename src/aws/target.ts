@@ -39,8 +39,7 @@ export function parseTarget(text: string): Target {
 
 function checkText(text: string): void {
   if (text === '') throw new ProxyError('TARGET_INVALID', 'the target is empty');
-  if (/[\s\u0000-\u001f\u007f-\u009f]/.test(text))
-    throw invalid(text, 'it holds white space or control characters');
+  if (/[\s\p{Cc}]/u.test(text)) throw invalid(text, 'it holds white space or control characters');
   if (text.startsWith('-')) throw invalid(text, 'it starts with a hyphen');
   if (text.length > MAX_LENGTH) throw invalid(text, `it is longer than ${String(MAX_LENGTH)} characters`);
 }
@@ -95,7 +94,9 @@ export function needsEc2(target: Target): boolean {
 }
 
 function invalid(text: string, why: string): ProxyError {
-  return new ProxyError('TARGET_INVALID', `${JSON.stringify(text.slice(0, 80))} is no target: ${why}`, {
+  // A terminal shows this: no control characters, not even the ones that JSON leaves alone.
+  const shown = JSON.stringify(text.slice(0, 80)).replace(/\p{Cc}/gu, '?');
+  return new ProxyError('TARGET_INVALID', `${shown} is no target: ${why}`, {
     hint: 'a target is an IP address, i-... or mi-..., a private DNS name, or the Name tag of an instance',
   });
 }

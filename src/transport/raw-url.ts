@@ -26,7 +26,7 @@ const VISIBLE_ASCII = /^[\x21-\x7e]+$/;
 /** Undefined for what is not an http(s) or ws(s) URL, holds user information or a fragment, or is not visible ASCII. */
 export function splitUrl(url: string): RawUrl | undefined {
   if (!VISIBLE_ASCII.test(url)) return undefined;
-  const match = /^([a-z]+):\/\/([^/?#@\\]+)([^#\\]*)$/i.exec(url);
+  const match = /^([a-z]+):\/\/([^/?#@\\]+)((?:[/?][^#\\]*)?)$/i.exec(url);
   const scheme = match?.[1]?.toLowerCase();
   const authority = match?.[2];
   if (match === null || scheme === undefined || authority === undefined) return undefined;

@@ -55,7 +55,7 @@ function describeBody(body: string): string {
   const xml = /<Message>([^<]*)<\/Message>/i.exec(body)?.[1];
   const text = json ?? xml ?? (/^\s*[<{]/.test(body) ? '' : firstLine(body));
   return text
-    .replace(/[\x00-\x1f\x7f]+/g, ' ')
+    .replace(/\p{Cc}+/gu, ' ')
     .trim()
     .slice(0, MAX_TEXT_LENGTH);
 }
