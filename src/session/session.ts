@@ -106,6 +106,7 @@ export class Session {
   #linkUpAt = 0;
   #progressAtLinkUp = 0;
   #shutdown: Promise<void> | undefined;
+  #shutdownOutcome: SessionOutcome | undefined;
   #onFlagAcknowledged: (() => void) | undefined;
 
   constructor(options: SessionOptions, dependencies: SessionDependencies, events: SessionEvents) {
@@ -167,7 +168,8 @@ export class Session {
    * when the far end knows, or the bound has passed; never rejects. `onEnd` has been called by then.
    */
   terminate(outcome: SessionOutcome = { kind: 'terminated' }): Promise<void> {
-    this.#shutdown ??= this.#shutDown(outcome);
+    this.#shutdownOutcome ??= outcome;
+    this.#shutdown ??= this.#shutDown(this.#shutdownOutcome);
     return this.#shutdown;
   }
 
@@ -368,7 +370,10 @@ export class Session {
         this.#dependencies.log.debug(action.event, { detail: action.detail });
         return;
       case 'closed':
-        this.#end({ kind: 'ended', output: action.output, isTruncated: action.isTruncated });
+        // While we are ending the session this is the answer to it, not the reason.
+        this.#end(
+          this.#shutdownOutcome ?? { kind: 'ended', output: action.output, isTruncated: action.isTruncated },
+        );
         return;
       case 'failed':
         void this.terminate({ kind: 'failed', error: action.error });
