@@ -85,6 +85,7 @@ export class Channel {
   #isClosed = false;
   #isLinkUp = false;
   #isPaused = false;
+  #isHeld = false;
   #handshakeDeadline: number | undefined;
   #unreadBytes = 0;
   #receivedBytes = 0;
@@ -121,6 +122,11 @@ export class Channel {
   /** Nothing of ours is waiting to be sent or acknowledged. */
   get isDrained(): boolean {
     return this.#sender.isDrained;
+  }
+
+  /** All that was sent is acknowledged, and nothing that arrived waits for something before it. */
+  get isSettled(): boolean {
+    return this.#sender.outbox.unackedMessages === 0 && this.#inbox.waitingMessages === 0;
   }
 
   /** The user is slow: stop reading from the socket until `wantsMore`. */
@@ -206,6 +212,13 @@ export class Channel {
     if (this.state !== 'ready' || !this.#isLinkUp || !isUnderstood) return false;
     this.#sendControl(PAYLOAD_TYPE.FLAG, formatFlag(FLAG.TERMINATE_SESSION));
     return true;
+  }
+
+  /** Holds back new stream data (what is in flight goes on), or lets it go again. */
+  hold(isHeld: boolean, now: number): void {
+    this.#now = now;
+    this.#isHeld = isHeld;
+    this.#pump();
   }
 
   tick(now: number): void {
@@ -379,7 +392,7 @@ export class Channel {
   // ---- sending -----------------------------------------------------------------------------------------------
 
   #isGateOpen(): boolean {
-    return this.state === 'ready' && this.#isLinkUp && !this.#isPaused;
+    return this.state === 'ready' && this.#isLinkUp && !this.#isPaused && !this.#isHeld;
   }
 
   /** No stream data leaves before the handshake is over: the agent acknowledges it and throws it away. */
