@@ -57,7 +57,8 @@ export function createLog(level: LogLevel, write: (line: string) => void, wallCl
   return make('');
 }
 
-function formatFields(fields: LogFields | undefined): string {
+/** Fields as they stand in a line: ` name=value` each, quoted where needed; undefined ones are left out. */
+export function formatFields(fields: LogFields | undefined): string {
   if (fields === undefined) return '';
   let text = '';
   for (const [name, value] of Object.entries(fields)) {

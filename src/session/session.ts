@@ -10,7 +10,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Clock, TimerHandle } from '../clock.ts';
 import { ProxyError, asProxyError } from '../errors.ts';
-import type { Log } from '../log.ts';
+import type { Log, LogFields } from '../log.ts';
 import { redactUrl } from '../log.ts';
 import type { Action } from '../protocol/actions.ts';
 import type { ChannelStats } from '../protocol/channel.ts';
@@ -18,6 +18,7 @@ import { Channel } from '../protocol/channel.ts';
 import type { DataKeyOutcome, DataKeyRequest, SessionFacts } from '../protocol/handshake.ts';
 import { CLIENT_VERSION } from '../protocol/limits.ts';
 import type { Connect, Transport, TransportClose } from '../transport/transport.ts';
+import type { FlightRecorder } from './flight-recorder.ts';
 import { ResumeBudget, isFinal } from './reconnect.ts';
 
 /** What opens a data channel. All but the session ID are secrets. */
@@ -72,6 +73,8 @@ export interface SessionDependencies {
   readonly clock: Clock;
   readonly log: Log;
   readonly randomBytes: (count: number) => Uint8Array;
+  /** Takes note of messages and link events, for the report of an abnormal end. */
+  readonly recorder?: FlightRecorder | undefined;
 }
 
 export const RESUME_TIMEOUT_MS = 600_000;
@@ -176,6 +179,7 @@ export class Session {
   async #shutDown(outcome: SessionOutcome): Promise<void> {
     if (this.#isEnded) return;
     const { api, clock, log } = this.#dependencies;
+    this.#note('session_ending', { outcome: outcomeText(outcome) });
     this.#resuming.abort();
     const bound = new AbortController();
     const timer = clock.setTimer(TERMINATE_TIMEOUT_MS, () => bound.abort());
@@ -186,7 +190,9 @@ export class Session {
     });
     this.#perform();
     const called = api.terminate(bound.signal).catch((thrown: unknown) => {
-      log.debug('terminate_call_failed', { code: asProxyError(thrown).code });
+      const { code } = asProxyError(thrown);
+      log.debug('terminate_call_failed', { code });
+      this.#note('terminate_call_failed', { code });
     });
     await Promise.race([
       Promise.all([acknowledged, called]),
@@ -201,6 +207,7 @@ export class Session {
   #openLink(): void {
     const { connect, log } = this.#dependencies;
     log.debug('link_opening', { url: redactUrl(this.#grant.streamUrl), resumes: this.#resumes });
+    this.#note('link_opening', { resumes: this.#resumes });
     let transport: Transport | undefined = undefined;
     const isCurrent = (): boolean =>
       !this.#isEnded && (transport === undefined || transport === this.#transport);
@@ -213,7 +220,7 @@ export class Session {
         if (isCurrent()) this.#receive(data, isBinary);
       },
       onPong: () => {
-        if (isCurrent()) this.#pongBy = undefined;
+        if (isCurrent()) this.#pong();
       },
       onDrain: () => {},
       onClose: (info) => {
@@ -241,14 +248,22 @@ export class Session {
     this.#pongBy = undefined;
     this.#pingAt = now + this.#pingIntervalMs;
     this.#dependencies.log.info('link_up', { sessionId: this.sessionId, resumes: this.#resumes });
+    this.#note('link_up');
     this.#channel.linkUp(now);
     this.#perform();
   }
 
   #receive(data: Buffer, isBinary: boolean): void {
     if (!isBinary) this.#dependencies.log.debug('text_message', { bytes: data.length });
-    this.#channel.receive(data, this.#now());
+    const now = this.#now();
+    this.#dependencies.recorder?.received(now, data);
+    this.#channel.receive(data, now);
     this.#perform();
+  }
+
+  #pong(): void {
+    this.#pongBy = undefined;
+    this.#note('pong');
   }
 
   #linkLost(info: TransportClose): void {
@@ -260,7 +275,9 @@ export class Session {
     this.#pongBy = undefined;
     this.#channel.linkDown(this.#now());
     const error = info.error === undefined ? undefined : asProxyError(info.error);
-    log.info('link_lost', { closeCode: info.code, wasUp, error: error?.code, httpStatus: info.httpStatus });
+    const lost = { closeCode: info.code, wasUp, error: error?.code, httpStatus: info.httpStatus };
+    log.info('link_lost', lost);
+    this.#note('link_lost', { ...lost, reason: info.reason === '' ? undefined : info.reason });
     if (this.#shutdown !== undefined) return;
     if (!wasUp && error !== undefined && isFinal(error)) {
       void this.terminate({ kind: 'failed', error });
@@ -283,6 +300,7 @@ export class Session {
         void this.terminate({ kind: 'failed', error: lostError(this.sessionId, lastError) });
         return;
       }
+      this.#note('resume_attempt', { attempt: this.#budget.attempts, delayMs: Math.round(delayMs) });
       if (delayMs > 0) await this.#sleep(delayMs);
       if (signal.aborted) return;
       try {
@@ -297,6 +315,7 @@ export class Session {
         if (signal.aborted) return;
         lastError = asProxyError(thrown);
         log.info('resume_failed', { attempt: this.#budget.attempts, code: lastError.code });
+        this.#note('resume_failed', { attempt: this.#budget.attempts, code: lastError.code });
         if (isFinal(lastError)) {
           if (lastError.code === 'SESSION_GONE') this.#end({ kind: 'failed', error: lastError });
           else void this.terminate({ kind: 'failed', error: lastError });
@@ -342,17 +361,13 @@ export class Session {
   #performOne(action: Action): void {
     switch (action.kind) {
       case 'send':
-        this.#transport?.send(action.messages);
+        this.#send(action.messages);
         return;
       case 'deliver':
         this.#events.onData(action.data, action.stream);
         return;
       case 'ready':
-        this.#dependencies.log.info('ready', {
-          sessionType: action.facts.sessionType,
-          agentVersion: action.facts.agentVersion,
-        });
-        this.#events.onReady(action.facts);
+        this.#ready(action.facts);
         return;
       case 'notice':
         this.#events.onNotice(action.text);
@@ -368,6 +383,7 @@ export class Session {
         return;
       case 'oddity':
         this.#dependencies.log.debug(action.event, { detail: action.detail });
+        this.#note(action.event, { detail: action.detail });
         return;
       case 'closed':
         // While we are ending the session this is the answer to it, not the reason.
@@ -379,6 +395,22 @@ export class Session {
         void this.terminate({ kind: 'failed', error: action.error });
         return;
     }
+  }
+
+  #send(messages: readonly Buffer[]): void {
+    const { recorder } = this.#dependencies;
+    if (recorder !== undefined && this.#transport !== undefined) {
+      const now = this.#now();
+      for (const message of messages) recorder.sent(now, message);
+    }
+    this.#transport?.send(messages);
+  }
+
+  #ready(facts: SessionFacts): void {
+    const { sessionType, agentVersion } = facts;
+    this.#dependencies.log.info('ready', { sessionType, agentVersion });
+    this.#note('ready', { sessionType, agentVersion });
+    this.#events.onReady(facts);
   }
 
   async #fetchDataKey(request: DataKeyRequest): Promise<void> {
@@ -426,6 +458,7 @@ export class Session {
       // A user who does not read stops us from reading pongs too: that is not the peer's silence.
       if (!this.#isReadingPaused) {
         this.#dependencies.log.info('pong_missed');
+        this.#note('pong_missed');
         this.#transport?.destroy();
         this.#linkLost({ code: 1006, reason: 'no pong', error: undefined });
         return;
@@ -435,6 +468,7 @@ export class Session {
       this.#pingAt = now + this.#pingIntervalMs;
       this.#pongBy ??= now + this.#pongTimeoutMs;
       this.#transport?.ping();
+      if (this.#transport !== undefined) this.#note('ping');
     }
     this.#channel.tick(now);
     this.#perform();
@@ -449,8 +483,14 @@ export class Session {
     this.#resuming.abort();
     this.#onFlagAcknowledged?.();
     this.#transport?.close();
-    this.#dependencies.log.info('session_end', endFields(outcome, this.#channel.stats(), this.#resumes));
+    const summary = endFields(outcome, this.#channel.stats(), this.#resumes);
+    this.#dependencies.log.info('session_end', summary);
+    this.#note('session_end', summary);
     this.#events.onEnd(outcome);
+  }
+
+  #note(event: string, detail?: LogFields): void {
+    this.#dependencies.recorder?.event(this.#now(), event, detail);
   }
 
   #now(): number {
@@ -458,13 +498,9 @@ export class Session {
   }
 }
 
-function endFields(
-  outcome: SessionOutcome,
-  stats: ChannelStats,
-  resumes: number,
-): Record<string, string | number> {
+function endFields(outcome: SessionOutcome, stats: ChannelStats, resumes: number): LogFields {
   return {
-    outcome: outcome.kind === 'failed' ? outcome.error.code : outcome.kind,
+    outcome: outcomeText(outcome),
     sentBytes: stats.sentBytes,
     receivedBytes: stats.receivedBytes,
     resends: stats.resends,
@@ -472,6 +508,10 @@ function endFields(
     roundTripMs: Math.round(stats.roundTripMs),
     resumes,
   };
+}
+
+function outcomeText(outcome: SessionOutcome): string {
+  return outcome.kind === 'failed' ? outcome.error.code : outcome.kind;
 }
 
 function lostError(sessionId: string, cause: ProxyError | undefined): ProxyError {
