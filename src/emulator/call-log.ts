@@ -17,8 +17,8 @@ export interface ChannelOpen {
   readonly requestUrl: string;
   /** 'header', 'query' (presigned) or 'none'. */
   readonly signature: 'header' | 'query' | 'none';
-  /** Access key that signed. */
-  readonly accessKeyId: string | undefined;
+  /** Access key that signed, once checked. */
+  accessKeyId: string | undefined;
   readonly userAgent: string | undefined;
   /** From OpenDataChannelInput, once it came. The token itself is never kept. */
   requestId: string | undefined;
@@ -59,11 +59,11 @@ export class CallLog {
   }
 
   counts(): Readonly<Record<string, Readonly<CallCount>>> {
-    return Object.fromEntries(this.#counts);
+    return structuredClone(Object.fromEntries(this.#counts));
   }
 
   /** Oldest first; the last thousand or so. */
   opens(): readonly Readonly<ChannelOpen>[] {
-    return this.#opens;
+    return structuredClone(this.#opens);
   }
 }

@@ -72,6 +72,8 @@ export class ChannelDoor {
     switch (outcome.kind) {
       case 'hang':
         open.outcome = 'unanswered';
+        // Read and forgotten, so that the client's end is noticed.
+        socket.resume();
         return;
       case 'reset':
         open.outcome = 'reset';
@@ -118,7 +120,7 @@ export class ChannelDoor {
     const signed = { method: request.method ?? 'GET', rawUrl, headers, body: Buffer.alloc(0) };
     const check = await checkSignature(signed, this.#world.identities, this.#world.clock.wallNow());
     if (check.problem !== undefined) return `Signature refused: ${check.problem.kind}`;
-    (open as { accessKeyId: string | undefined }).accessKeyId = check.identity.accessKeyId;
+    open.accessKeyId = check.identity.accessKeyId;
     if (check.scope.service !== 'ssmmessages')
       return `Credential should be scoped to correct service: 'ssmmessages'.`;
     const session = this.#gateway.find(open.sessionId);

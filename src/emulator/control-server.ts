@@ -42,7 +42,9 @@ export class ControlServer {
 
   async #answer(controls: Controls, request: IncomingMessage): Promise<{ status: number; body: unknown }> {
     const content = await readRequest(request);
-    if (content === undefined) return { status: 413, body: { error: 'the request body is too large' } };
+    // Nobody reads the answer to a request that broke off.
+    if (content === undefined) return { status: 400, body: { error: 'the request is incomplete' } };
+    if (content === 'too-large') return { status: 413, body: { error: 'the request body is too large' } };
     const [, token, ...path] = content.rawUrl.split('?', 1)[0]?.split('/') ?? [];
     if (!this.#isToken(token ?? '')) return { status: 404, body: { error: 'no such path' } };
     try {

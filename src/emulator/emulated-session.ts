@@ -155,6 +155,10 @@ export class EmulatedSession {
     this.#link = undefined;
     this.#note('client.gone', { code });
     if (this.#status === 'Connected') this.#status = 'Disconnected';
+    if (this.#isOver) {
+      this.#clearTimers();
+      this.#relay.close();
+    }
   }
 
   clientDrained(): void {
@@ -316,7 +320,8 @@ export class EmulatedSession {
     this.#over(status);
     this.#clearTimers();
     const link = this.#link;
-    if (link !== undefined) this.#later(CLOSED_GRACE_MS, () => link.close(1000, 'Bye'));
+    if (link === undefined) this.#relay.close();
+    else this.#later(CLOSED_GRACE_MS, () => link.close(1000, 'Bye'));
   }
 
   #over(status: 'Terminated' | 'Failed'): void {

@@ -31,7 +31,11 @@ export class FrontDoor {
       socket.on('close', () => this.#sockets.delete(socket));
       socket.on('error', () => socket.destroy());
       const { silent, delayMs } = faults().accept;
-      if (silent) return;
+      if (silent) {
+        // Read and forgotten, so that the client's end is noticed.
+        socket.resume();
+        return;
+      }
       const open = (): void => {
         if (socket.destroyed) return;
         this.http.emit('connection', socket);
@@ -52,15 +56,10 @@ export class FrontDoor {
     return listeningPort(this.#listener);
   }
 
-  /** Every connection at once, idle API connections included. */
-  destroySockets(): void {
-    for (const socket of this.#sockets) socket.destroy();
-  }
-
+  /** Ends every connection, idle ones included. */
   async close(): Promise<void> {
-    this.destroySockets();
+    for (const socket of this.#sockets) socket.destroy();
     await closeListener(this.#listener);
-    this.http.closeAllConnections();
   }
 }
 

@@ -36,7 +36,7 @@ export interface ChannelTicket {
 }
 
 /** Ended sessions that are remembered. */
-const MAX_HISTORY = 5000;
+const MAX_HISTORY = 2000;
 
 export class Gateway {
   readonly dataKeys = new DataKeys();
@@ -74,7 +74,7 @@ export class Gateway {
 
   /** Starts the session and its agent. */
   start(request: StartRequest): ChannelTicket {
-    const { world } = { world: this.#world };
+    const world = this.#world;
     const { document, parameters, instance, owner } = request;
     const sessionId = `${owner.principalName}-0${crypto.randomBytes(8).toString('hex')}`;
     const facts: SessionFacts = {

@@ -239,8 +239,9 @@ async function answerApi(
   response: ServerResponse,
 ): Promise<void> {
   const content = await readRequest(request);
-  if (content === undefined) {
-    request.destroy();
+  if (content === undefined) return;
+  if (content === 'too-large') {
+    response.writeHead(413).end();
     return;
   }
   const outcome = await api.answer(content);

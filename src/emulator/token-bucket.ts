@@ -23,7 +23,8 @@ export class TokenBucket {
     const elapsedSeconds = Math.max(0, nowMs - this.#refilledAt) / 1000;
     this.#refilledAt = nowMs;
     this.#tokens = Math.min(this.#rate.burst, this.#tokens + elapsedSeconds * this.#rate.perSecond);
-    if (this.#tokens < 1) return false;
+    // Many small refills add up with rounding errors.
+    if (this.#tokens < 1 - 1e-6) return false;
     this.#tokens -= 1;
     return true;
   }

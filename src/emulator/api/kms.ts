@@ -49,7 +49,10 @@ export class DataKeys {
   decrypt(ciphertext: Buffer, context: Readonly<Record<string, string>>): Buffer {
     const key = this.#keys.get(ciphertext.toString('base64'));
     if (key === undefined || key.context !== contextText(context)) {
-      throw new Refusal('InvalidCiphertextException', '');
+      throw new Refusal(
+        'InvalidCiphertextException',
+        'The ciphertext or its encryption context is not valid.',
+      );
     }
     return Buffer.from(key.plaintext);
   }

@@ -5,19 +5,21 @@ import type { SignedRequest } from './sigv4.ts';
 /** No AWS request of ours comes near. */
 const MAX_BODY_BYTES = 1024 * 1024;
 
-/** Reads the body. Resolves to undefined when it is too large or the client goes away. */
-export async function readRequest(request: IncomingMessage): Promise<SignedRequest | undefined> {
+/** Reads the body. Resolves to 'too-large' (the rest is read and forgotten), or undefined when the client goes away. */
+export async function readRequest(
+  request: IncomingMessage,
+): Promise<SignedRequest | 'too-large' | undefined> {
   const parts: Buffer[] = [];
   let bytes = 0;
   try {
     for await (const part of request as AsyncIterable<Buffer>) {
       bytes += part.length;
-      if (bytes > MAX_BODY_BYTES) return undefined;
-      parts.push(part);
+      if (bytes <= MAX_BODY_BYTES) parts.push(part);
     }
   } catch {
     return undefined;
   }
+  if (bytes > MAX_BODY_BYTES) return 'too-large';
   return {
     method: request.method ?? 'GET',
     rawUrl: request.url ?? '/',
