@@ -12,6 +12,7 @@ import type { FindTargetDependencies, TargetRequest } from './find-target.ts';
 import { findTarget } from './find-target.ts';
 import { SSH_DOCUMENT, explain, silent, timedOut, unusable } from './session-errors.ts';
 import type { SessionSubject } from './session-errors.ts';
+import type { FlightRecorder } from './session/flight-recorder.ts';
 import type { SessionApi, SessionEvents, SessionGrant } from './session/session.ts';
 import { Session } from './session/session.ts';
 
@@ -32,12 +33,30 @@ export interface SessionRequest extends TargetRequest {
   readonly reason: string;
 }
 
+/** A session that was started, as one would look for it later. */
+export interface StartedSession {
+  readonly sessionId: string;
+  readonly instanceId: string;
+  readonly region: string;
+  /** Undefined when nobody named one. */
+  readonly profile: string | undefined;
+  /** `--endpoint-url` and its kin for the SSM API; undefined for the region's own. */
+  readonly ssmEndpoint: string | undefined;
+}
+
 export interface OpenSessionEvents extends SessionEvents {
   /** A few words for a status line: what is being waited for. */
   onStage(stage: string): void;
+  /** StartSession has answered. May come although openSession then rejects. */
+  onStarted?(started: StartedSession): void;
+  /** TerminateSession has succeeded: the service has nothing left of the session. */
+  onTerminated?(): void;
 }
 
-export type OpenSessionDependencies = FindTargetDependencies;
+export interface OpenSessionDependencies extends FindTargetDependencies {
+  /** Takes note of the session's messages and events. */
+  readonly recorder?: FlightRecorder | undefined;
+}
 
 /**
  * Rejects with a ProxyError while there is no session; afterwards everything is told to `events`, whose `onEnd` is
@@ -60,6 +79,7 @@ export async function openSession(
   };
   try {
     const started = await start(request, dependencies, enter, AbortSignal.any([signal, timeout.signal]));
+    events.onStarted?.(startedSession(started));
     return await drive(started, request, deadline, dependencies, events);
   } catch (thrown) {
     if (signal.aborted) throw new ProxyError('CANCELLED', 'cancelled', { cause: thrown });
@@ -75,6 +95,16 @@ interface Started {
   readonly context: AwsContext;
   readonly targetId: string;
   readonly grant: SessionGrant;
+}
+
+function startedSession({ context, targetId, grant }: Started): StartedSession {
+  return {
+    sessionId: grant.sessionId,
+    instanceId: targetId,
+    region: context.region,
+    profile: context.profile,
+    ssmEndpoint: context.endpoint('SSM'),
+  };
 }
 
 async function start(
@@ -147,7 +177,7 @@ async function drive(
   { context, targetId, grant }: Started,
   request: SessionRequest,
   deadline: number,
-  { clock, log }: OpenSessionDependencies,
+  { clock, log, recorder }: OpenSessionDependencies,
   events: OpenSessionEvents,
 ): Promise<Session> {
   const subject: SessionSubject = { ...request, targetId };
@@ -169,10 +199,11 @@ async function drive(
     { grant, targetId, messagesPerSecond: request.messagesPerSecond },
     {
       connect,
-      api: sessionApi(context, grant.sessionId),
+      api: sessionApi(context, grant.sessionId, () => events.onTerminated?.()),
       clock,
       log: log.child('session'),
       randomBytes: pooledRandom(),
+      recorder,
     },
     {
       onReady(facts) {
@@ -203,7 +234,7 @@ async function drive(
   return session;
 }
 
-function sessionApi(context: AwsContext, sessionId: string): SessionApi {
+function sessionApi(context: AwsContext, sessionId: string, onTerminated: () => void): SessionApi {
   return {
     async resume(signal) {
       const { resumeSession } = await import('./aws/ssm-session.ts');
@@ -212,6 +243,7 @@ function sessionApi(context: AwsContext, sessionId: string): SessionApi {
     async terminate(signal) {
       const { terminateSession } = await import('./aws/ssm-session.ts');
       await terminateSession(context, sessionId, { signal });
+      onTerminated();
     },
     async dataKey(wanted) {
       const { generateDataKey } = await import('./aws/data-key.ts');
