@@ -1,135 +1,96 @@
 /**
- * The driver of a channel: links, timers and the AWS calls around it.
+ * The driver of a channel: it feeds the channel, performs its actions, and owns the one timer.
  *
- * It feeds the channel, performs its actions, and replaces a lost link: ResumeSession for a new token, a new
- * WebSocket, the same channel. Any end of the WebSocket other than the session's own (channel_closed) is a loss,
- * whatever its close code: the service closes every data channel about hourly with code 1000.
+ * A session outlives its links (link-keeper.ts). Any end of the WebSocket other than the session's own
+ * (channel_closed) is a loss, whatever its close code: the service closes every data channel about hourly with code
+ * 1000. Before that hour the link is renewed at a moment when nothing is in flight (renewal.ts), and a far end that
+ * gives no sign of life is looked after (life-watch.ts).
  *
  * `onEnd` is called exactly once. After it nothing is called any more.
  */
-import { randomUUID } from 'node:crypto';
-import type { Clock, TimerHandle } from '../clock.ts';
-import { ProxyError, asProxyError } from '../errors.ts';
-import type { Log, LogFields } from '../log.ts';
-import { redactUrl } from '../log.ts';
+import type { TimerHandle } from '../clock.ts';
+import type { ProxyError } from '../errors.ts';
+import { asProxyError } from '../errors.ts';
+import type { LogFields } from '../log.ts';
 import type { Action } from '../protocol/actions.ts';
 import type { ChannelStats } from '../protocol/channel.ts';
 import { Channel } from '../protocol/channel.ts';
 import type { DataKeyOutcome, DataKeyRequest, SessionFacts } from '../protocol/handshake.ts';
-import { CLIENT_VERSION } from '../protocol/limits.ts';
-import type { Connect, Transport, TransportClose } from '../transport/transport.ts';
-import type { FlightRecorder } from './flight-recorder.ts';
-import { ResumeBudget, isFinal } from './reconnect.ts';
+import type { SessionDependencies, SessionEvents, SessionOptions, SessionOutcome } from './contract.ts';
+import { HeldData } from './held-data.ts';
+import { LifeWatch } from './life-watch.ts';
+import type { LifeFacts } from './life-watch.ts';
+import { LinkKeeper } from './link-keeper.ts';
+import { HOLD_LIMIT_BYTES, RENEWAL_TIMES, Renewal, renewalTimes } from './renewal.ts';
 
-/** What opens a data channel. All but the session ID are secrets. */
-export interface SessionGrant {
-  readonly sessionId: string;
-  readonly streamUrl: string;
-  readonly tokenValue: string;
-}
+export type {
+  SessionApi,
+  SessionDependencies,
+  SessionEvents,
+  SessionGrant,
+  SessionOptions,
+  SessionOutcome,
+  SessionTimes,
+} from './contract.ts';
 
-/** The AWS side of one session. */
-export interface SessionApi {
-  /** ResumeSession with freshly resolved credentials. An empty stream URL means: the one before. */
-  resume(signal: AbortSignal): Promise<SessionGrant>;
-  /** TerminateSession. */
-  terminate(signal: AbortSignal): Promise<void>;
-  dataKey(request: DataKeyRequest): Promise<DataKeyOutcome>;
-}
-
-export type SessionOutcome =
-  /** The far end is over. `output` is its reason, empty when all is well. */
-  | { readonly kind: 'ended'; readonly output: string; readonly isTruncated: boolean }
-  /** We ended it. */
-  | { readonly kind: 'terminated' }
-  | { readonly kind: 'failed'; readonly error: ProxyError };
-
-export interface SessionEvents {
-  onReady(facts: SessionFacts): void;
-  /** Stream bytes; give them back with `consumed`. */
-  onData(data: Buffer, stream: 'stdout' | 'stderr'): void;
-  /** Room to write again. */
-  onWritable(): void;
-  /** Everything written so far has been acknowledged by the agent. */
-  onDrained(): void;
-  onNotice(text: string): void;
-  onEnd(outcome: SessionOutcome): void;
-}
-
-export interface SessionOptions {
-  readonly grant: SessionGrant;
-  readonly targetId: string;
-  /** Undefined: no pace. */
-  readonly messagesPerSecond: number | undefined;
-  /** How long one loss may take to mend. Milliseconds. */
-  readonly resumeTimeoutMs?: number;
-  readonly pingIntervalMs?: number;
-  readonly pongTimeoutMs?: number;
-}
-
-export interface SessionDependencies {
-  readonly connect: Connect;
-  readonly api: SessionApi;
-  readonly clock: Clock;
-  readonly log: Log;
-  readonly randomBytes: (count: number) => Uint8Array;
-  /** Takes note of messages and link events, for the report of an abnormal end. */
-  readonly recorder?: FlightRecorder | undefined;
-}
-
-export const RESUME_TIMEOUT_MS = 600_000;
-/** Load balancers and proxies cut silent connections after 60 s and more; the official client pings every 5 min. */
-export const PING_INTERVAL_MS = 25_000;
-export const PONG_TIMEOUT_MS = 10_000;
 /** Bound on everything that `terminate` waits for: the process must be gone 2 s after ssh. */
 export const TERMINATE_TIMEOUT_MS = 1_500;
+/** Bound on a look at instance and agent. */
+const DIAGNOSE_TIMEOUT_MS = 10_000;
+/** The same when the session is known to be over and only the reason is wanted. */
+const REASON_TIMEOUT_MS = 2_000;
+/** After a sleep of the machine the link must answer within this. */
+const WAKE_PONG_MS = 3_000;
+/** The clock is looked at no less often, to notice a sleep soon after it. */
+const CLOCK_LOOK_MS = 5_000;
 
 export class Session {
+  readonly #sessionId: string;
   readonly #dependencies: SessionDependencies;
   readonly #events: SessionEvents;
   readonly #channel: Channel;
-  readonly #clientId = randomUUID();
-  /** Ends attempts to resume. */
-  readonly #resuming = new AbortController();
-  readonly #budget: ResumeBudget;
-  readonly #pingIntervalMs: number;
-  readonly #pongTimeoutMs: number;
+  readonly #keeper: LinkKeeper;
+  readonly #renewal: Renewal;
+  readonly #life: LifeWatch;
+  readonly #held: HeldData;
 
-  #grant: SessionGrant;
-  #transport: Transport | undefined;
-  #isLinkUp = false;
-  #isReadingPaused = false;
-  #pingAt: number | undefined;
-  #pongBy: number | undefined;
   #timer: TimerHandle | undefined;
   #timerAt = Infinity;
-  #resumes = 0;
-  #isEnded = false;
+  #seenProgress = 0;
   #isDrainedReported = true;
-  #linkUpAt = 0;
-  #progressAtLinkUp = 0;
+  #isDiagnosing = false;
+  #isEnded = false;
   #shutdown: Promise<void> | undefined;
   #shutdownOutcome: SessionOutcome | undefined;
   #onFlagAcknowledged: (() => void) | undefined;
 
   constructor(options: SessionOptions, dependencies: SessionDependencies, events: SessionEvents) {
+    const { clock, randomBytes } = dependencies;
+    this.#sessionId = options.grant.sessionId;
     this.#dependencies = dependencies;
     this.#events = events;
-    this.#grant = options.grant;
-    this.#budget = new ResumeBudget(options.resumeTimeoutMs ?? RESUME_TIMEOUT_MS);
-    this.#pingIntervalMs = options.pingIntervalMs ?? PING_INTERVAL_MS;
-    this.#pongTimeoutMs = options.pongTimeoutMs ?? PONG_TIMEOUT_MS;
     this.#channel = new Channel({
       sessionId: options.grant.sessionId,
       targetId: options.targetId,
       messagesPerSecond: options.messagesPerSecond,
-      randomBytes: dependencies.randomBytes,
-      wallClock: () => dependencies.clock.wallNow(),
+      randomBytes,
+      wallClock: () => clock.wallNow(),
+    });
+    const { renewAfterMs } = options;
+    this.#renewal = new Renewal(renewAfterMs === undefined ? RENEWAL_TIMES : renewalTimes(renewAfterMs));
+    this.#life = new LifeWatch(clock.now(), clock.wallNow());
+    this.#held = new HeldData((data, stream) => events.onData(data, stream));
+    this.#keeper = new LinkKeeper(options.grant, options, dependencies, () => this.#channel.progress, {
+      onUp: () => this.#linkUp(),
+      onMessage: (data) => this.#receive(data),
+      onDown: () => this.#linkDown(),
+      onGivenUp: (error, isOver) => void this.#givenUp(error, isOver),
+      note: (event, fields) => this.#note(event, fields),
     });
   }
 
   get sessionId(): string {
-    return this.#grant.sessionId;
+    return this.#sessionId;
   }
 
   /** What the handshake told; undefined before its end. */
@@ -137,8 +98,9 @@ export class Session {
     return this.#channel.facts;
   }
 
+  /** Links opened after the first one. */
   get resumes(): number {
-    return this.#resumes;
+    return this.#keeper.resumes;
   }
 
   stats(): ChannelStats {
@@ -147,7 +109,8 @@ export class Session {
 
   /** Opens the first link. Call once. */
   open(): void {
-    this.#openLink();
+    this.#keeper.open();
+    this.#arm();
   }
 
   /** Takes bytes that must not change afterwards. False: wait for `onWritable`. */
@@ -178,9 +141,9 @@ export class Session {
 
   async #shutDown(outcome: SessionOutcome): Promise<void> {
     if (this.#isEnded) return;
-    const { api, clock, log } = this.#dependencies;
+    const { api, clock } = this.#dependencies;
     this.#note('session_ending', { outcome: outcomeText(outcome) });
-    this.#resuming.abort();
+    this.#keeper.stopResuming();
     const bound = new AbortController();
     const timer = clock.setTimer(TERMINATE_TIMEOUT_MS, () => bound.abort());
     const acknowledged = new Promise<void>((resolve) => {
@@ -190,9 +153,7 @@ export class Session {
     });
     this.#perform();
     const called = api.terminate(bound.signal).catch((thrown: unknown) => {
-      const { code } = asProxyError(thrown);
-      log.debug('terminate_call_failed', { code });
-      this.#note('terminate_call_failed', { code });
+      this.#note('terminate_call_failed', { code: asProxyError(thrown).code });
     });
     await Promise.race([
       Promise.all([acknowledged, called]),
@@ -204,139 +165,36 @@ export class Session {
 
   // ---- link --------------------------------------------------------------------------------------------------
 
-  #openLink(): void {
-    const { connect, log } = this.#dependencies;
-    log.debug('link_opening', { url: redactUrl(this.#grant.streamUrl), resumes: this.#resumes });
-    this.#note('link_opening', { resumes: this.#resumes });
-    let transport: Transport | undefined = undefined;
-    const isCurrent = (): boolean =>
-      !this.#isEnded && (transport === undefined || transport === this.#transport);
-    transport = connect(this.#grant.streamUrl, {
-      onOpen: () => {
-        if (isCurrent()) this.#linkUp();
-      },
-      onMessage: (data, isBinary) => {
-        // The official client parses text messages the same way.
-        if (isCurrent()) this.#receive(data, isBinary);
-      },
-      onPong: () => {
-        if (isCurrent()) this.#pong();
-      },
-      onDrain: () => {},
-      onClose: (info) => {
-        if (isCurrent()) this.#linkLost(info);
-      },
-    });
-    this.#transport = transport;
-  }
-
   #linkUp(): void {
+    if (this.#isEnded) return;
     const now = this.#now();
-    this.#transport?.sendText(
-      JSON.stringify({
-        MessageSchemaVersion: '1.0',
-        RequestId: randomUUID(),
-        TokenValue: this.#grant.tokenValue,
-        ClientId: this.#clientId,
-        ClientVersion: CLIENT_VERSION,
-      }),
-    );
-    this.#isLinkUp = true;
-    this.#linkUpAt = now;
-    this.#progressAtLinkUp = this.#channel.progress;
-    this.#isReadingPaused = false;
-    this.#pongBy = undefined;
-    this.#pingAt = now + this.#pingIntervalMs;
-    this.#dependencies.log.info('link_up', { sessionId: this.sessionId, resumes: this.#resumes });
-    this.#note('link_up');
+    this.#renewal.linkUp(now);
     this.#channel.linkUp(now);
     this.#perform();
   }
 
-  #receive(data: Buffer, isBinary: boolean): void {
-    if (!isBinary) this.#dependencies.log.debug('text_message', { bytes: data.length });
+  #linkDown(): void {
+    if (this.#isEnded) return;
+    this.#renewal.linkDown();
+    this.#channel.linkDown(this.#now());
+    this.#release();
+    this.#perform();
+  }
+
+  #receive(data: Buffer): void {
+    if (this.#isEnded) return;
     const now = this.#now();
     this.#dependencies.recorder?.received(now, data);
     this.#channel.receive(data, now);
     this.#perform();
   }
 
-  #pong(): void {
-    this.#pongBy = undefined;
-    this.#note('pong');
-  }
-
-  #linkLost(info: TransportClose): void {
-    const { log } = this.#dependencies;
-    const wasUp = this.#isLinkUp;
-    this.#isLinkUp = false;
-    this.#transport = undefined;
-    this.#pingAt = undefined;
-    this.#pongBy = undefined;
-    this.#channel.linkDown(this.#now());
-    const error = info.error === undefined ? undefined : asProxyError(info.error);
-    const lost = { closeCode: info.code, wasUp, error: error?.code, httpStatus: info.httpStatus };
-    log.info('link_lost', lost);
-    this.#note('link_lost', { ...lost, reason: info.reason === '' ? undefined : info.reason });
-    if (this.#shutdown !== undefined) return;
-    if (!wasUp && error !== undefined && isFinal(error)) {
-      void this.terminate({ kind: 'failed', error });
-      return;
-    }
-    const livedMs = wasUp ? this.#now() - this.#linkUpAt : 0;
-    // A link that never came up carried nothing, whatever the one before it did.
-    const hasCarriedData = wasUp && this.#channel.progress > this.#progressAtLinkUp;
-    this.#budget.linkLost(this.#now(), livedMs, hasCarriedData);
-    void this.#resume(error);
-  }
-
-  /** Resumes within the budget. Every attempt asks for fresh credentials, a new token and a new link. */
-  async #resume(lastError: ProxyError | undefined): Promise<void> {
-    const { api, clock, log, randomBytes } = this.#dependencies;
-    const { signal } = this.#resuming;
-    for (;;) {
-      const delayMs = this.#budget.nextDelayMs(clock.now(), (randomBytes(1)[0] ?? 0) / 256);
-      if (delayMs === undefined) {
-        void this.terminate({ kind: 'failed', error: lostError(this.sessionId, lastError) });
-        return;
-      }
-      this.#note('resume_attempt', { attempt: this.#budget.attempts, delayMs: Math.round(delayMs) });
-      if (delayMs > 0) await this.#sleep(delayMs);
-      if (signal.aborted) return;
-      try {
-        const grant = await api.resume(signal);
-        if (signal.aborted) return;
-        const streamUrl = grant.streamUrl === '' ? this.#grant.streamUrl : grant.streamUrl;
-        this.#grant = { ...grant, sessionId: this.sessionId, streamUrl };
-        this.#resumes += 1;
-        this.#openLink();
-        return;
-      } catch (thrown) {
-        if (signal.aborted) return;
-        lastError = asProxyError(thrown);
-        log.info('resume_failed', { attempt: this.#budget.attempts, code: lastError.code });
-        this.#note('resume_failed', { attempt: this.#budget.attempts, code: lastError.code });
-        if (isFinal(lastError)) {
-          if (lastError.code === 'SESSION_GONE') this.#end({ kind: 'failed', error: lastError });
-          else void this.terminate({ kind: 'failed', error: lastError });
-          return;
-        }
-      }
-    }
-  }
-
-  #sleep(delayMs: number): Promise<void> {
-    return new Promise((resolve) => {
-      const timer = this.#dependencies.clock.setTimer(delayMs, resolve);
-      this.#resuming.signal.addEventListener(
-        'abort',
-        () => {
-          timer.cancel();
-          resolve();
-        },
-        { once: true },
-      );
-    });
+  /** The service's word that the session is over gets its reason from a look at the instance, where one can be had. */
+  async #givenUp(error: ProxyError, isOver: boolean): Promise<void> {
+    const reason = await this.#diagnose(REASON_TIMEOUT_MS);
+    const outcome: SessionOutcome = { kind: 'failed', error: reason ?? error };
+    if (isOver) this.#end(outcome);
+    else await this.terminate(outcome);
   }
 
   // ---- actions -----------------------------------------------------------------------------------------------
@@ -347,14 +205,14 @@ export class Session {
       this.#performOne(action);
     }
     if (this.#isEnded) return;
-    this.#controlReading();
-    if (this.#channel.isDrained) {
-      this.#onFlagAcknowledged?.();
-      if (!this.#isDrainedReported) {
-        this.#isDrainedReported = true;
-        this.#events.onDrained();
-      }
+    const now = this.#now();
+    if (this.#channel.progress !== this.#seenProgress) {
+      this.#seenProgress = this.#channel.progress;
+      this.#renewal.traffic(now);
     }
+    this.#life.observe(now, this.#lifeFacts());
+    this.#controlReading();
+    if (this.#channel.isDrained) this.#drained();
     this.#arm();
   }
 
@@ -364,10 +222,14 @@ export class Session {
         this.#send(action.messages);
         return;
       case 'deliver':
-        this.#events.onData(action.data, action.stream);
+        this.#held.deliver(action.data, action.stream);
         return;
       case 'ready':
-        this.#ready(action.facts);
+        this.#note('ready', {
+          sessionType: action.facts.sessionType,
+          agentVersion: action.facts.agentVersion,
+        });
+        this.#events.onReady(action.facts);
         return;
       case 'notice':
         this.#events.onNotice(action.text);
@@ -380,12 +242,13 @@ export class Session {
         return;
       case 'flag':
       case 'exitCode':
+        // Of port multiplexers and commands; a plain stream has no use for them.
         return;
       case 'oddity':
-        this.#dependencies.log.debug(action.event, { detail: action.detail });
         this.#note(action.event, { detail: action.detail });
         return;
       case 'closed':
+        this.#release();
         // While we are ending the session this is the answer to it, not the reason.
         this.#end(
           this.#shutdownOutcome ?? { kind: 'ended', output: action.output, isTruncated: action.isTruncated },
@@ -398,19 +261,14 @@ export class Session {
   }
 
   #send(messages: readonly Buffer[]): void {
+    const { link } = this.#keeper;
+    if (link === undefined) return;
     const { recorder } = this.#dependencies;
-    if (recorder !== undefined && this.#transport !== undefined) {
+    if (recorder !== undefined) {
       const now = this.#now();
       for (const message of messages) recorder.sent(now, message);
     }
-    this.#transport?.send(messages);
-  }
-
-  #ready(facts: SessionFacts): void {
-    const { sessionType, agentVersion } = facts;
-    this.#dependencies.log.info('ready', { sessionType, agentVersion });
-    this.#note('ready', { sessionType, agentVersion });
-    this.#events.onReady(facts);
+    link.send(messages);
   }
 
   async #fetchDataKey(request: DataKeyRequest): Promise<void> {
@@ -422,56 +280,139 @@ export class Session {
     this.#perform();
   }
 
+  #drained(): void {
+    this.#onFlagAcknowledged?.();
+    if (this.#isDrainedReported) return;
+    this.#isDrainedReported = true;
+    this.#events.onDrained();
+  }
+
+  /** A slow user stops the socket, so that nothing is lost; held data is not the user's slowness. */
   #controlReading(): void {
-    if (!this.#isReadingPaused && this.#channel.isFull) {
-      this.#isReadingPaused = true;
-      this.#transport?.pause();
-    } else if (this.#isReadingPaused && this.#channel.wantsMore) {
-      this.#isReadingPaused = false;
-      // What the peer sent meanwhile, pongs included, is still in the socket.
-      this.#pongBy = undefined;
-      this.#transport?.resume();
+    const { link } = this.#keeper;
+    if (link === undefined) return;
+    const isFull = this.#held.isHolding ? this.#held.bytes >= 2 * HOLD_LIMIT_BYTES : this.#channel.isFull;
+    if (isFull) link.pauseReading();
+    else if (this.#held.isHolding || this.#channel.wantsMore) link.resumeReading();
+  }
+
+  // ---- renewal and signs of life -------------------------------------------------------------------------------
+
+  #renewIfDue(now: number): void {
+    const decision = this.#renewal.decide(now, {
+      isSettled: this.#channel.isSettled && this.#keeper.link?.isReadingPaused === false,
+      heldBytes: this.#held.bytes,
+      roundTripMs: this.#channel.stats().roundTripMs,
+    });
+    switch (decision) {
+      case 'wait':
+        return;
+      case 'hold':
+        this.#note('renewal_hold');
+        this.#held.hold();
+        this.#channel.hold(true, now);
+        return;
+      case 'release':
+        this.#note('renewal_not_possible', { heldBytes: this.#held.bytes });
+        this.#release();
+        return;
+      case 'renew':
+        this.#note('renewal', { heldBytes: this.#held.bytes });
+        this.#keeper.renew();
+        return;
     }
+  }
+
+  #release(): void {
+    if (!this.#held.isHolding) return;
+    this.#channel.hold(false, this.#now());
+    this.#held.release();
+  }
+
+  #lookAfterLife(now: number): void {
+    switch (this.#life.verdict(now, this.#lifeFacts())) {
+      case 'well':
+        return;
+      case 'replaceLink':
+        this.#note('link_stalled', { silentMs: Math.round(this.#life.silentMs(now)) });
+        this.#keeper.replace('no sign of life');
+        return;
+      case 'lookUp':
+        void this.#endIfGone();
+        return;
+    }
+  }
+
+  async #endIfGone(): Promise<void> {
+    const error = await this.#diagnose(DIAGNOSE_TIMEOUT_MS);
+    if (error !== undefined && !this.#isEnded) await this.terminate({ kind: 'failed', error });
+  }
+
+  async #diagnose(timeoutMs: number): Promise<ProxyError | undefined> {
+    const { api, clock } = this.#dependencies;
+    if (api.diagnose === undefined || this.#isDiagnosing || this.#isEnded) return undefined;
+    this.#isDiagnosing = true;
+    const bound = new AbortController();
+    const timer = clock.setTimer(timeoutMs, () => bound.abort());
+    try {
+      return await api.diagnose(bound.signal);
+    } catch (thrown) {
+      this.#note('diagnosis_failed', { code: asProxyError(thrown).code });
+      return undefined;
+    } finally {
+      timer.cancel();
+      this.#isDiagnosing = false;
+    }
+  }
+
+  #lifeFacts(): LifeFacts {
+    const { link } = this.#keeper;
+    return {
+      isLinkUp: link !== undefined,
+      hasUnacked: !this.#channel.isSettled,
+      isReadingPaused: link?.isReadingPaused ?? false,
+      progress: this.#channel.progress,
+    };
   }
 
   // ---- timer -------------------------------------------------------------------------------------------------
 
-  /** One timer for everything. It is moved only when something becomes due earlier; firing early is harmless. */
+  /** It is moved only when something becomes due earlier; firing early is harmless. */
   #arm(): void {
+    if (this.#isEnded) return;
+    const now = this.#now();
+    const { link } = this.#keeper;
     const at = Math.min(
       this.#channel.deadline() ?? Infinity,
-      this.#pingAt ?? Infinity,
-      this.#pongBy ?? Infinity,
+      link?.deadline() ?? Infinity,
+      this.#renewal.deadline(now) ?? Infinity,
+      this.#life.deadline(link !== undefined) ?? Infinity,
+      now + CLOCK_LOOK_MS,
     );
-    if (at === Infinity || (this.#timer !== undefined && this.#timerAt <= at)) return;
+    if (this.#timer !== undefined && this.#timerAt <= at) return;
     this.#timer?.cancel();
     this.#timerAt = at;
-    this.#timer = this.#dependencies.clock.setTimer(Math.ceil(at - this.#now()), () => this.#tick());
+    this.#timer = this.#dependencies.clock.setTimer(Math.max(0, Math.ceil(at - now)), () => this.#tick());
   }
 
   #tick(): void {
     this.#timer = undefined;
     if (this.#isEnded) return;
-    const now = this.#now();
-    if (this.#pongBy !== undefined && now >= this.#pongBy) {
-      this.#pongBy = undefined;
-      // A user who does not read stops us from reading pongs too: that is not the peer's silence.
-      if (!this.#isReadingPaused) {
-        this.#dependencies.log.info('pong_missed');
-        this.#note('pong_missed');
-        this.#transport?.destroy();
-        this.#linkLost({ code: 1006, reason: 'no pong', error: undefined });
-        return;
-      }
+    const { clock } = this.#dependencies;
+    const now = clock.now();
+    if (this.#life.hasJumped(now, clock.wallNow(), this.#timerAt)) {
+      this.#note('clock_jumped');
+      this.#keeper.link?.probe(WAKE_PONG_MS);
+      this.#keeper.hurry();
     }
-    if (this.#pingAt !== undefined && now >= this.#pingAt) {
-      this.#pingAt = now + this.#pingIntervalMs;
-      this.#pongBy ??= now + this.#pongTimeoutMs;
-      this.#transport?.ping();
-      if (this.#transport !== undefined) this.#note('ping');
-    }
+    this.#keeper.link?.tick(now);
     this.#channel.tick(now);
+    if (!this.#isEnded && this.#shutdown === undefined) {
+      this.#renewIfDue(now);
+      this.#lookAfterLife(now);
+    }
     this.#perform();
+    this.#arm();
   }
 
   // ---- end ---------------------------------------------------------------------------------------------------
@@ -480,17 +421,24 @@ export class Session {
     if (this.#isEnded) return;
     this.#isEnded = true;
     this.#timer?.cancel();
-    this.#resuming.abort();
     this.#onFlagAcknowledged?.();
-    this.#transport?.close();
-    const summary = endFields(outcome, this.#channel.stats(), this.#resumes);
-    this.#dependencies.log.info('session_end', summary);
-    this.#note('session_end', summary);
+    this.#keeper.close();
+    const { sentBytes, receivedBytes, resends, duplicates, roundTripMs } = this.#channel.stats();
+    this.#note('session_end', {
+      outcome: outcomeText(outcome),
+      sentBytes,
+      receivedBytes,
+      resends,
+      duplicates,
+      roundTripMs: Math.round(roundTripMs),
+      resumes: this.resumes,
+    });
     this.#events.onEnd(outcome);
   }
 
-  #note(event: string, detail?: LogFields): void {
-    this.#dependencies.recorder?.event(this.#now(), event, detail);
+  #note(event: string, fields?: LogFields): void {
+    this.#dependencies.log.info(event, fields);
+    this.#dependencies.recorder?.event(this.#now(), event, fields);
   }
 
   #now(): number {
@@ -498,30 +446,6 @@ export class Session {
   }
 }
 
-function endFields(outcome: SessionOutcome, stats: ChannelStats, resumes: number): LogFields {
-  return {
-    outcome: outcomeText(outcome),
-    sentBytes: stats.sentBytes,
-    receivedBytes: stats.receivedBytes,
-    resends: stats.resends,
-    duplicates: stats.duplicates,
-    roundTripMs: Math.round(stats.roundTripMs),
-    resumes,
-  };
-}
-
 function outcomeText(outcome: SessionOutcome): string {
   return outcome.kind === 'failed' ? outcome.error.code : outcome.kind;
-}
-
-function lostError(sessionId: string, cause: ProxyError | undefined): ProxyError {
-  const why = cause === undefined ? '' : `: ${cause.message}`;
-  return new ProxyError(
-    'SESSION_LOST',
-    `the connection of session ${sessionId} was lost and could not be resumed in time${why}`,
-    {
-      cause,
-      hint: cause?.hint ?? 'check the network, then connect again',
-    },
-  );
 }

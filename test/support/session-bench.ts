@@ -1,5 +1,6 @@
 /** A session in virtual time, over links that the test opens, feeds and cuts by hand. No sockets. */
 import assert from 'node:assert/strict';
+import { getEventListeners } from 'node:events';
 import { ProxyError } from '../../src/errors.ts';
 import { silentLog } from '../../src/log.ts';
 import type { SessionOutcome } from '../../src/session/session.ts';
@@ -21,6 +22,7 @@ export function startSession(options: SessionBenchOptions = {}) {
   const outcomes: SessionOutcome[] = [];
   let isRefusing = false;
   let resumes = 0;
+  let waiters = 0;
   const connect: Connect = (_url, events) => {
     links.push(events);
     if (isRefusing) clock.setTimer(1, () => events.onClose(REFUSED));
@@ -50,8 +52,9 @@ export function startSession(options: SessionBenchOptions = {}) {
       log: silentLog,
       randomBytes: (count) => new Uint8Array(count),
       api: {
-        resume: () => {
+        resume: (signal) => {
           resumes += 1;
+          waiters = getEventListeners(signal, 'abort').length;
           return Promise.resolve(grant);
         },
         terminate: options.terminate ?? (() => Promise.resolve()),
@@ -73,6 +76,8 @@ export function startSession(options: SessionBenchOptions = {}) {
     clock,
     outcomes,
     resumes: () => resumes,
+    /** Listeners on the signal of the newest attempt. */
+    waiters: () => waiters,
     /** The newest link. */
     link: (): TransportEvents => {
       const link = links.at(-1);
