@@ -66,3 +66,21 @@ const FINAL_CODES: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
 export function isFinal(error: ProxyError): boolean {
   return FINAL_CODES.has(error.code);
 }
+
+/** Attempts after which a refusal is believed: the credentials were read anew for each. About 10 s in all. */
+const REFUSED_ATTEMPTS = 6;
+
+/**
+ * Errors that end the attempts to resume a running session. Expired credentials do not: the user may log in again. A
+ * refusal may come from old credentials that are being replaced at this moment, so it is believed after a few attempts.
+ */
+export function isFinalForResume(error: ProxyError, attempts: number): boolean {
+  switch (error.code) {
+    case 'ACCESS_DENIED':
+    case 'CREDENTIALS_INVALID':
+    case 'CREDENTIALS_MISSING':
+      return attempts >= REFUSED_ATTEMPTS;
+    default:
+      return isFinal(error);
+  }
+}

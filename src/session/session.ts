@@ -191,7 +191,8 @@ export class Session {
 
   /** The service's word that the session is over gets its reason from a look at the instance, where one can be had. */
   async #givenUp(error: ProxyError, isOver: boolean): Promise<void> {
-    const reason = await this.#diagnose(REASON_TIMEOUT_MS);
+    // Before the handshake nothing ran that could have gone: the error itself is the reason.
+    const reason = this.#channel.state === 'ready' ? await this.#diagnose(REASON_TIMEOUT_MS) : undefined;
     const outcome: SessionOutcome = { kind: 'failed', error: reason ?? error };
     if (isOver) this.#end(outcome);
     else await this.terminate(outcome);

@@ -3,39 +3,70 @@ import assert from 'node:assert/strict';
 import { getEventListeners } from 'node:events';
 import { ProxyError } from '../../src/errors.ts';
 import { silentLog } from '../../src/log.ts';
+import { PAYLOAD_TYPE } from '../../src/protocol/message.ts';
 import type { SessionOutcome } from '../../src/session/session.ts';
 import { Session } from '../../src/session/session.ts';
 import type { Connect, TransportEvents } from '../../src/transport/transport.ts';
+import {
+  Received,
+  acknowledgeMessage,
+  handshakeComplete,
+  handshakeRequest,
+  outputMessage,
+} from './fake-agent.ts';
 import { VirtualClock } from './virtual-clock.ts';
 
 const REFUSED = { code: 1006, reason: '', error: new ProxyError('CHANNEL_OPEN_FAILED', 'refused') };
 
 export interface SessionBenchOptions {
   readonly resumeTimeoutMs?: number;
+  readonly renewAfterMs?: number;
+  /** The ResumeSession call; default: succeeds. */
+  readonly resume?: () => Promise<void>;
+  /** What a look at instance and agent finds. */
+  readonly diagnose?: () => Promise<ProxyError | undefined>;
   /** The TerminateSession call. */
   readonly terminate?: () => Promise<void>;
 }
 
+/** One link as the bench sees it. */
+export interface BenchLink {
+  readonly events: TransportEvents;
+  readonly received: Received;
+  pings: number;
+  isClosed: boolean;
+}
+
 export function startSession(options: SessionBenchOptions = {}) {
   const clock = new VirtualClock();
-  const links: TransportEvents[] = [];
+  const links: BenchLink[] = [];
+  const delivered: Buffer[] = [];
   const outcomes: SessionOutcome[] = [];
   let isRefusing = false;
   let resumes = 0;
   let waiters = 0;
   const connect: Connect = (_url, events) => {
-    links.push(events);
+    const link: BenchLink = { events, received: new Received(), pings: 0, isClosed: false };
+    links.push(link);
     if (isRefusing) clock.setTimer(1, () => events.onClose(REFUSED));
     const nothing = (): void => {};
     return {
-      send: nothing,
+      send: (messages) => {
+        for (const message of messages) link.received.add(message);
+      },
       sendText: nothing,
-      ping: nothing,
+      ping: () => {
+        link.pings += 1;
+      },
       pause: nothing,
       resume: nothing,
       bufferedBytes: 0,
-      close: nothing,
-      destroy: nothing,
+      close: () => {
+        link.isClosed = true;
+      },
+      destroy: () => {
+        link.isClosed = true;
+      },
     };
   };
   const grant = { sessionId: 'user-1', streamUrl: 'wss://host/v1/data-channel/user-1', tokenValue: 'token' };
@@ -45,6 +76,7 @@ export function startSession(options: SessionBenchOptions = {}) {
       targetId: 'i-1',
       messagesPerSecond: undefined,
       resumeTimeoutMs: options.resumeTimeoutMs ?? 60_000,
+      renewAfterMs: options.renewAfterMs,
     },
     {
       connect,
@@ -52,18 +84,23 @@ export function startSession(options: SessionBenchOptions = {}) {
       log: silentLog,
       randomBytes: (count) => new Uint8Array(count),
       api: {
-        resume: (signal) => {
+        resume: async (signal) => {
           resumes += 1;
           waiters = getEventListeners(signal, 'abort').length;
-          return Promise.resolve(grant);
+          await options.resume?.();
+          return grant;
         },
+        ...(options.diagnose !== undefined && { diagnose: options.diagnose }),
         terminate: options.terminate ?? (() => Promise.resolve()),
         dataKey: () => Promise.reject(new Error('not encrypted')),
       },
     },
     {
       onReady() {},
-      onData() {},
+      onData: (data) => {
+        delivered.push(data);
+        session.consumed(data.length);
+      },
       onWritable() {},
       onDrained() {},
       onNotice() {},
@@ -78,14 +115,26 @@ export function startSession(options: SessionBenchOptions = {}) {
     resumes: () => resumes,
     /** Listeners on the signal of the newest attempt. */
     waiters: () => waiters,
+    /** All links, oldest first. */
+    links,
+    delivered: (): string => Buffer.concat(delivered).toString('latin1'),
     /** The newest link. */
     link: (): TransportEvents => {
       const link = links.at(-1);
       assert.ok(link !== undefined, 'a link was asked for');
-      return link;
+      return link.events;
     },
     refuseLinks: (refuse: boolean): void => {
       isRefusing = refuse;
     },
   };
+}
+
+/** Brings a session up over its newest link: open message, handshake, everything acknowledged. */
+export function bringUp(bench: ReturnType<typeof startSession>): void {
+  const { onOpen, onMessage } = bench.link();
+  onOpen();
+  onMessage(outputMessage(0, handshakeRequest(), PAYLOAD_TYPE.HANDSHAKE_REQUEST), true);
+  onMessage(acknowledgeMessage(0), true);
+  onMessage(outputMessage(1, handshakeComplete(), PAYLOAD_TYPE.HANDSHAKE_COMPLETE), true);
 }

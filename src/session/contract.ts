@@ -1,0 +1,73 @@
+/** What a session needs and what it tells: shared by the session and its parts. */
+import type { Clock } from '../clock.ts';
+import type { ProxyError } from '../errors.ts';
+import type { Log } from '../log.ts';
+import type { DataKeyOutcome, DataKeyRequest, SessionFacts } from '../protocol/handshake.ts';
+import type { Connect } from '../transport/transport.ts';
+import type { FlightRecorder } from './flight-recorder.ts';
+
+/** What opens a data channel. All but the session ID are secrets. */
+export interface SessionGrant {
+  readonly sessionId: string;
+  readonly streamUrl: string;
+  readonly tokenValue: string;
+}
+
+/** The AWS side of one session. */
+export interface SessionApi {
+  /** ResumeSession with freshly resolved credentials. An empty stream URL means: the one before. */
+  resume(signal: AbortSignal): Promise<SessionGrant>;
+  /** TerminateSession. */
+  terminate(signal: AbortSignal): Promise<void>;
+  dataKey(request: DataKeyRequest): Promise<DataKeyOutcome>;
+  /** Looks the instance and its agent up: the error to end with if they are gone, undefined if not or not known. */
+  diagnose?(signal: AbortSignal): Promise<ProxyError | undefined>;
+}
+
+export type SessionOutcome =
+  /** The far end is over. `output` is its reason, empty when all is well. */
+  | { readonly kind: 'ended'; readonly output: string; readonly isTruncated: boolean }
+  /** We ended it. */
+  | { readonly kind: 'terminated' }
+  | { readonly kind: 'failed'; readonly error: ProxyError };
+
+export interface SessionEvents {
+  onReady(facts: SessionFacts): void;
+  /** Stream bytes; give them back with `consumed`. */
+  onData(data: Buffer, stream: 'stdout' | 'stderr'): void;
+  /** Room to write again. */
+  onWritable(): void;
+  /** Everything written so far has been acknowledged by the agent. */
+  onDrained(): void;
+  onNotice(text: string): void;
+  onEnd(outcome: SessionOutcome): void;
+}
+
+/** All in milliseconds. */
+export interface SessionTimes {
+  /** How long one loss may take to mend. Default 10 min: a session is worth more than a few calls. */
+  readonly resumeTimeoutMs?: number | undefined;
+  /** Default 25 s: load balancers and proxies cut silent connections after 60 s and more. */
+  readonly pingIntervalMs?: number | undefined;
+  /** Default 10 s. */
+  readonly pongTimeoutMs?: number | undefined;
+  /** Age from which a link is renewed before the service cuts it; default 50 min. */
+  readonly renewAfterMs?: number | undefined;
+}
+
+export interface SessionOptions extends SessionTimes {
+  readonly grant: SessionGrant;
+  readonly targetId: string;
+  /** Undefined: no pace. */
+  readonly messagesPerSecond: number | undefined;
+}
+
+export interface SessionDependencies {
+  readonly connect: Connect;
+  readonly api: SessionApi;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly randomBytes: (count: number) => Uint8Array;
+  /** Takes note of messages and link events, for the report of an abnormal end. */
+  readonly recorder?: FlightRecorder | undefined;
+}
