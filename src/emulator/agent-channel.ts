@@ -7,24 +7,17 @@
  *
  * Not here: what the messages mean (agent-handshake.ts, the plugins) and when the session ends (agent.ts).
  */
-import { randomFillSync } from 'node:crypto';
 import type { Clock, TimerHandle } from '../clock.ts';
 import type { Message } from '../protocol/message.ts';
-import {
-  decodeMessage,
-  encodeMessage,
-  FLAGS_SYN_FIN,
-  formatMessageId,
-  MESSAGE_TYPE,
-  PAYLOAD_TYPE,
-} from '../protocol/message.ts';
-import { formatAcknowledge, parseAcknowledge } from '../protocol/payloads.ts';
+import { decodeMessage, MESSAGE_TYPE, PAYLOAD_TYPE } from '../protocol/message.ts';
+import { parseAcknowledge } from '../protocol/payloads.ts';
 import { compareVersions, REACK_DUPLICATES_FROM } from '../protocol/versions.ts';
 import type { AgentCipher } from './agent-cipher.ts';
 import type { StreamPayload } from './agent-inbox.ts';
 import { AgentInbox } from './agent-inbox.ts';
 import type { AgentEnvironment, AgentStats, AgentUplink } from './agent-link.ts';
 import { AgentOutbox, RESEND_SCAN_MS } from './agent-outbox.ts';
+import { AgentWriter } from './agent-writer.ts';
 
 /** `handled` is acknowledged, `refused` is not: the client sends it again. A promise blocks the reader until then. */
 export type Verdict = 'handled' | 'refused';
@@ -32,10 +25,6 @@ export type PendingVerdict = Verdict | Promise<Verdict>;
 
 /** Bytes that wait behind a blocked reader, as in socket buffers; what comes on top is lost and sent again. */
 const BLOCKED_READER_BYTES = 64 * 1024 * 1024;
-/** Message ids taken from one draw of random bytes. */
-const MESSAGE_ID_BYTES = 16;
-const RANDOM_POOL_BYTES = 256 * MESSAGE_ID_BYTES;
-
 export interface AgentChannelEvents {
   /** A stream message in its turn, decrypted. The payload may alias a receive buffer: use it now or copy it. */
   onStreamMessage(payloadType: number | undefined, payload: Buffer): PendingVerdict;
@@ -63,8 +52,7 @@ export class AgentChannel {
   readonly #reacksByVersion: boolean;
   readonly #outbox = new AgentOutbox();
   readonly #inbox = new AgentInbox();
-  readonly #randomPool = Buffer.alloc(RANDOM_POOL_BYTES);
-  #randomPoolAt = RANDOM_POOL_BYTES;
+  readonly #writer: AgentWriter;
   #scanTimer: TimerHandle;
   #isClosed = false;
   #isUp = true;
@@ -85,6 +73,7 @@ export class AgentChannel {
     this.#environment = options.environment;
     this.#clock = options.clock;
     this.#events = options.events;
+    this.#writer = new AgentWriter(() => options.clock.wallNow());
     this.#reacksByVersion = compareVersions(options.agentVersion, REACK_DUPLICATES_FROM) >= 0;
     this.#scanTimer = this.#clock.setTimer(RESEND_SCAN_MS, () => this.#scan());
   }
@@ -127,15 +116,7 @@ export class AgentChannel {
     if (this.#isClosed || payload.length === 0) return;
     if (payloadType === PAYLOAD_TYPE.OUTPUT) this.#sentBytes += payload.length;
     const sequenceNumber = this.#outbox.nextSequenceNumber;
-    const data = encodeMessage({
-      messageType: MESSAGE_TYPE.OUTPUT_STREAM_DATA,
-      createdDate: this.#clock.wallNow(),
-      sequenceNumber,
-      flags: sequenceNumber === 0 ? 1 : 0,
-      messageId: this.#newMessageId(),
-      payloadType,
-      payload: this.#seal(payloadType, payload),
-    });
+    const data = this.#writer.streamData(sequenceNumber, payloadType, this.#seal(payloadType, payload));
     this.#outbox.record(data, this.#clock.now());
     if (!this.#isPaused) this.#transmit(data);
   }
@@ -330,22 +311,7 @@ export class AgentChannel {
       this.#uplink.trace('ack-dropped', { seq: message.sequenceNumber });
       return;
     }
-    const text = formatAcknowledge(
-      message.messageType,
-      formatMessageId(message.messageId),
-      message.sequenceNumber,
-    );
-    this.#transmit(
-      encodeMessage({
-        messageType: MESSAGE_TYPE.ACKNOWLEDGE,
-        createdDate: this.#clock.wallNow(),
-        sequenceNumber: 0,
-        flags: FLAGS_SYN_FIN,
-        messageId: this.#newMessageId(),
-        payloadType: PAYLOAD_TYPE.NONE,
-        payload: Buffer.from(text, 'latin1'),
-      }),
-    );
+    this.#transmit(this.#writer.acknowledge(message));
   }
 
   #scan(): void {
@@ -379,18 +345,5 @@ export class AgentChannel {
 
   #open(payload: Buffer): Buffer | undefined {
     return this.#isEncrypted ? this.#cipher?.decrypt(payload) : payload;
-  }
-
-  /** A version 4 UUID. The result is read before the next call. */
-  #newMessageId(): Buffer {
-    if (this.#randomPoolAt === RANDOM_POOL_BYTES) {
-      randomFillSync(this.#randomPool);
-      this.#randomPoolAt = 0;
-    }
-    const id = this.#randomPool.subarray(this.#randomPoolAt, this.#randomPoolAt + MESSAGE_ID_BYTES);
-    this.#randomPoolAt += MESSAGE_ID_BYTES;
-    id[6] = ((id[6] ?? 0) & 0x0f) | 0x40;
-    id[8] = ((id[8] ?? 0) & 0x3f) | 0x80;
-    return id;
   }
 }

@@ -97,6 +97,14 @@ export interface DialAddress {
   readonly port: number;
 }
 
+/** Where shells and commands of the node run. */
+export interface ShellEnvironment {
+  /** Their working directory. */
+  readonly directory: string;
+  /** All of their environment, except TERM. */
+  readonly environment: Readonly<Record<string, string>>;
+}
+
 export interface AgentEnvironment {
   /** Read at every use, so that changes act at once. */
   readonly behaviour: Readonly<AgentBehaviour> & { dropAcks: number };
@@ -104,6 +112,8 @@ export interface AgentEnvironment {
   dialAddress(host: string | undefined, port: number): DialAddress;
   /** Decrypts the client's data key (KMS sessions); rejects when it may not. */
   decryptDataKey(ciphertext: Buffer, context: Readonly<Record<string, string>>): Promise<Buffer>;
+  /** Of shell and command sessions; without it they run in the temporary directory with a bare environment. */
+  readonly shell?: ShellEnvironment | undefined;
 }
 
 /** Implemented by agent.ts. The session is running when this returns; it sends its first message by itself. */

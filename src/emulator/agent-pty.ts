@@ -31,6 +31,7 @@ export interface Pty {
 }
 
 const MAX_CELLS = 10_000;
+const DEFAULT_SIZE: TerminalSize = { cols: 80, rows: 24 };
 /** Longest report of the command inside: a path and a process ID. */
 const MAX_REPORT_BYTES = 256;
 
@@ -63,7 +64,7 @@ class ScriptPty implements Pty {
   #isGone = false;
 
   constructor(options: PtyOptions) {
-    const { cols, rows } = clampSize(options.size);
+    const { cols, rows } = usableSize(options.size);
     // The first line runs on the terminal itself: it reports where it is and sets the first size.
     const inside =
       `{ tty; echo $$; } >&3; exec 3>&-; stty cols ${cols} rows ${rows} 2>/dev/null\n` + options.command;
@@ -90,7 +91,7 @@ class ScriptPty implements Pty {
       this.#pendingSize = size;
       return;
     }
-    const { cols, rows } = clampSize(size);
+    const { cols, rows } = usableSize(size);
     execFile('stty', ['-F', this.#terminal, 'cols', String(cols), 'rows', String(rows)], () => {
       // A terminal that has gone meanwhile needs no size.
     });
@@ -181,7 +182,9 @@ function streamOf<T extends Readable | Writable>(stream: T | null): T {
   return stream;
 }
 
-function clampSize(size: TerminalSize): TerminalSize {
-  const clamp = (cells: number): number => Math.min(MAX_CELLS, Math.max(1, Math.trunc(cells) || 1));
-  return { cols: clamp(size.cols), rows: clamp(size.rows) };
+/** A size that `stty` takes; clients without a terminal say 0. */
+function usableSize(size: TerminalSize): TerminalSize {
+  const usable = (cells: number, otherwise: number): number =>
+    cells >= 1 ? Math.min(MAX_CELLS, Math.trunc(cells)) : otherwise;
+  return { cols: usable(size.cols, DEFAULT_SIZE.cols), rows: usable(size.rows, DEFAULT_SIZE.rows) };
 }

@@ -3,8 +3,8 @@
  *
  * As in the real agent it reads at most 1024 bytes, sends one message and sleeps 1 ms. It looks at the pause flag
  * before each read only: a read that already waits takes one more message, and a paused pump does not notice the
- * end of its source. There is no window. With a pace of 0, which no real agent has, it stops at
- * UNPACED_WINDOW_BYTES unacknowledged, because nothing else would bound memory.
+ * end of its source. There is no window. Without the sleep (a pace of 0, which no real agent has, and separate
+ * command output) it stops at UNPACED_WINDOW_BYTES unacknowledged, because nothing else would bound memory.
  */
 import type { Clock, TimerHandle } from '../clock.ts';
 import type { AgentChannel } from './agent-channel.ts';
@@ -25,6 +25,10 @@ export interface PumpOptions {
   readonly send: (data: Buffer) => void;
   /** Bytes of each message that `send` adds by itself. Default 0. */
   readonly reservedBytes?: number;
+  /** False for the pumps of the real agent that do not sleep. Default true. */
+  readonly isPaced?: boolean;
+  /** Called instead of waiting when publication is paused before a read; the pump is then over. */
+  readonly onPaused?: () => void;
   /** The source is over and everything read from it is sent. Called once, not after stop. */
   readonly onEnd: (how: 'end' | 'failed') => void;
 }
@@ -70,10 +74,16 @@ export class AgentPump {
 
   #readAndSend(): void {
     const { source, channel, behaviour } = this.#options;
+    const paceMs = this.#options.isPaced === false ? 0 : behaviour.paceMs;
     for (let burst = 0; !this.#isOver; burst += 1) {
       if (!this.#isReading) {
-        if (!channel.isActive) return;
-        if (behaviour.paceMs === 0 && channel.unackedBytes >= UNPACED_WINDOW_BYTES) return;
+        if (!channel.isActive) {
+          if (this.#options.onPaused === undefined) return;
+          this.stop();
+          this.#options.onPaused();
+          return;
+        }
+        if (paceMs === 0 && channel.unackedBytes >= UNPACED_WINDOW_BYTES) return;
         if (burst === UNPACED_BURST_MESSAGES) {
           this.#yield();
           return;
@@ -87,8 +97,8 @@ export class AgentPump {
       }
       this.#isReading = false;
       this.#options.send(data);
-      if (behaviour.paceMs > 0) {
-        this.#sleep(behaviour.paceMs);
+      if (paceMs > 0) {
+        this.#sleep(paceMs);
         return;
       }
     }

@@ -3,6 +3,7 @@
  * the kernel deliver what was written (protocol.md 4.8, 6.5).
  */
 import * as net from 'node:net';
+import type { Writable } from 'node:stream';
 import type { Clock } from '../clock.ts';
 import type { PendingVerdict } from './agent-channel.ts';
 import type { DialAddress } from './agent-link.ts';
@@ -72,18 +73,25 @@ function shownAddress(target: DialTarget): string {
   return host.includes(':') ? `[${host}]:${target.port}` : `${host}:${target.port}`;
 }
 
-/** A blocking write: `refused` when the connection is gone; a promise while the server takes nothing. */
-export function writeBlocking(socket: net.Socket, data: Buffer): PendingVerdict {
-  if (!socket.writable) return 'refused';
-  if (socket.write(data) || socket.writableLength < BLOCKED_WRITE_BYTES) return 'handled';
+/**
+ * A blocking write, to a socket or a pipe: `refused` when the other end is gone; a promise while it takes nothing
+ * and `limitBytes` wait already.
+ */
+export function writeBlocking(
+  stream: Writable,
+  data: Buffer,
+  limitBytes: number = BLOCKED_WRITE_BYTES,
+): PendingVerdict {
+  if (!stream.writable) return 'refused';
+  if (stream.write(data) || stream.writableLength < limitBytes) return 'handled';
   return new Promise((resolve) => {
     const settle = (): void => {
-      socket.off('drain', settle);
-      socket.off('close', settle);
-      resolve(socket.destroyed ? 'refused' : 'handled');
+      stream.off('drain', settle);
+      stream.off('close', settle);
+      resolve(stream.destroyed ? 'refused' : 'handled');
     };
-    socket.on('drain', settle);
-    socket.on('close', settle);
+    stream.on('drain', settle);
+    stream.on('close', settle);
   });
 }
 
