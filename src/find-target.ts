@@ -9,6 +9,9 @@ import type { Instance } from './aws/instance.ts';
 import type { Clock } from './clock.ts';
 import { ProxyError } from './errors.ts';
 import type { Log } from './log.ts';
+import { persist } from './opening/persist.ts';
+import { sleep } from './opening/sleep.ts';
+import type { TimeBudget } from './opening/time-budget.ts';
 
 /** Between two looks at an instance that is still starting. */
 const PENDING_POLL_MS = 2_000;
@@ -37,13 +40,15 @@ export interface FoundTarget {
   readonly instanceId: string;
 }
 
-/** Resolves the target; a pending instance is waited for, as long as `signal` allows. */
+/** Resolves the target; passing trouble and a pending instance are waited out, as long as the budget allows. */
 export async function findTarget(
   request: TargetRequest,
   dependencies: FindTargetDependencies,
   enter: (stage: string) => void,
-  signal: AbortSignal,
+  budget: TimeBudget,
 ): Promise<FoundTarget> {
+  const { clock, log } = dependencies;
+  const { signal } = budget;
   const target = parseTarget(request.target);
   const contexts = await createContexts(request, target, dependencies);
   if (signal.aborted) throw new ProxyError('CANCELLED', 'cancelled');
@@ -55,13 +60,17 @@ export async function findTarget(
   const { resolveAcross } = await import('./aws/instance.ts');
   const scope = { vpc: request.vpc, tags: request.tags };
   for (;;) {
-    const instance = await resolveAcross(contexts, target, scope, { signal });
-    dependencies.log.info('resolved', { target: request.target, ...instanceFields(instance) });
+    const instance = await persist(() => resolveAcross(contexts, target, scope, { signal, isSingle: true }), {
+      budget,
+      clock,
+      log,
+    });
+    log.info('resolved', { target: request.target, ...instanceFields(instance) });
     const context = contexts.find(({ region }) => region === instance.region) ?? first;
     if (context === undefined) throw new ProxyError('REGION_MISSING', 'no region to search in');
     if (instance.state !== 'pending') return { context, instanceId: instance.instanceId };
     enter(`waiting for ${instance.instanceId} to run`);
-    await sleep(dependencies.clock, PENDING_POLL_MS, signal);
+    await sleep(clock, PENDING_POLL_MS, signal);
   }
 }
 
@@ -86,19 +95,4 @@ async function createContexts(
 
 function instanceFields(instance: Instance): Record<string, string | undefined> {
   return { instanceId: instance.instanceId, region: instance.region, state: instance.state };
-}
-
-function sleep(clock: Clock, delayMs: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const cancel = (): void => {
-      timer.cancel();
-      reject(new ProxyError('CANCELLED', 'cancelled'));
-    };
-    const timer = clock.setTimer(delayMs, () => {
-      signal.removeEventListener('abort', cancel);
-      resolve();
-    });
-    if (signal.aborted) cancel();
-    else signal.addEventListener('abort', cancel, { once: true });
-  });
 }

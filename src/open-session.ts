@@ -1,24 +1,22 @@
 /**
  * From a target as people write it to a running session: resolve, StartSession, data channel, first byte; all within
- * one connect timeout. Used by `connect` and by the library.
- *
- * A session that was started is always ended again: when the caller cancels while StartSession is under way, the call
- * is given a moment to answer, so that what it started can be terminated.
+ * one connect timeout. Trouble that may pass is waited out within it (opening/retry-policy.ts). Used by `connect` and
+ * by the library.
  */
 import { randomFillSync } from 'node:crypto';
 import type { AwsContext } from './aws/context.ts';
 import { ProxyError, asProxyError } from './errors.ts';
 import type { FindTargetDependencies, TargetRequest } from './find-target.ts';
 import { findTarget } from './find-target.ts';
-import { SSH_DOCUMENT, explain, silent, timedOut, unusable } from './session-errors.ts';
+import { noticeFailures } from './opening/notice-failures.ts';
+import { gaveUp } from './opening/persist.ts';
+import { startWithin } from './opening/start-session.ts';
+import { TimeBudget } from './opening/time-budget.ts';
+import { explain, silent, timedOut, unusable } from './session-errors.ts';
 import type { SessionSubject } from './session-errors.ts';
 import type { FlightRecorder } from './session/flight-recorder.ts';
-import type { SessionApi, SessionEvents, SessionGrant } from './session/session.ts';
+import type { SessionApi, SessionEvents, SessionGrant, SessionTimes } from './session/session.ts';
 import { Session } from './session/session.ts';
-
-/** How long a cancelled StartSession may still take to answer, and TerminateSession after it. Milliseconds. */
-const CANCELLED_START_MS = 1_000;
-const CANCELLED_TERMINATE_MS = 700;
 
 export interface SessionRequest extends TargetRequest {
   readonly port: number;
@@ -29,6 +27,8 @@ export interface SessionRequest extends TargetRequest {
   readonly connectTimeoutMs: number;
   /** Undefined: no pace. */
   readonly messagesPerSecond: number | undefined;
+  /** Times of the session that differ from the defaults. */
+  readonly times?: SessionTimes | undefined;
   /** Shown in CloudTrail and in the session history. */
   readonly reason: string;
 }
@@ -68,26 +68,31 @@ export async function openSession(
   events: OpenSessionEvents,
   signal: AbortSignal,
 ): Promise<Session> {
-  const { clock } = dependencies;
-  const deadline = clock.now() + request.connectTimeoutMs;
-  const timeout = new AbortController();
-  const timer = clock.setTimer(request.connectTimeoutMs, () => timeout.abort());
+  const { clock, log } = dependencies;
+  const budget = new TimeBudget(clock, request.connectTimeoutMs, signal);
   let stage = 'reading the AWS configuration';
   const enter = (next: string): void => {
     stage = next;
     events.onStage(next);
   };
   try {
-    const started = await start(request, dependencies, enter, AbortSignal.any([signal, timeout.signal]));
+    const { context, instanceId } = await findTarget(request, dependencies, enter, budget);
+    const grant = await startWithin({ ...request, instanceId }, { context, budget, clock, log, enter });
+    log.info('session_started', {
+      sessionId: grant.sessionId,
+      target: instanceId,
+      region: context.region,
+    });
+    const started: Started = { context, targetId: instanceId, grant };
     events.onStarted?.(startedSession(started));
-    return await drive(started, request, deadline, dependencies, events);
+    return await drive(started, request, budget, dependencies, events);
   } catch (thrown) {
     if (signal.aborted) throw new ProxyError('CANCELLED', 'cancelled', { cause: thrown });
     const error = asProxyError(thrown);
-    if (!timeout.signal.aborted || error.code !== 'CANCELLED') throw error;
+    if (!budget.isSpent || error.code !== 'CANCELLED') throw error;
     throw timedOut(request, stage, thrown);
   } finally {
-    timer.cancel();
+    budget.close();
   }
 }
 
@@ -107,81 +112,21 @@ function startedSession({ context, targetId, grant }: Started): StartedSession {
   };
 }
 
-async function start(
-  request: SessionRequest,
-  dependencies: OpenSessionDependencies,
-  enter: (stage: string) => void,
-  signal: AbortSignal,
-): Promise<Started> {
-  const { context, instanceId } = await findTarget(request, dependencies, enter, signal);
-  enter(`starting a session on ${instanceId}`);
-  const { startSession } = await import('./aws/ssm-session.ts');
-  const parameters: Record<string, string[]> = { portNumber: [String(request.port)] };
-  for (const [name, values] of Object.entries(request.parameters)) parameters[name] = [...values];
-  // An empty value takes a parameter out: for one's own documents that have no port.
-  const given = Object.entries(parameters).filter(([, values]) => values.some((value) => value !== ''));
-  const call = new AbortController();
-  const started = startSession(
-    context,
-    {
-      target: instanceId,
-      documentName: request.document ?? SSH_DOCUMENT,
-      parameters: Object.fromEntries(given),
-      reason: request.reason,
-    },
-    { signal: call.signal },
-  );
-  const grant = await settleStart(started, context, dependencies, call, signal);
-  dependencies.log.info('session_started', {
-    sessionId: grant.sessionId,
-    target: instanceId,
-    region: context.region,
-  });
-  return { context, targetId: instanceId, grant };
-}
-
-/** Waits for StartSession; when cancelled, ends what it may have started before it gives up. */
-async function settleStart(
-  started: Promise<SessionGrant>,
-  context: AwsContext,
-  { clock, log }: OpenSessionDependencies,
-  call: AbortController,
-  signal: AbortSignal,
-): Promise<SessionGrant> {
-  let bound: { cancel(): void } | undefined;
-  const onAbort = (): void => {
-    bound = clock.setTimer(CANCELLED_START_MS, () => call.abort());
-  };
-  if (signal.aborted) onAbort();
-  signal.addEventListener('abort', onAbort, { once: true });
-  try {
-    const grant = await started;
-    if (!signal.aborted) return grant;
-    const { terminateSession } = await import('./aws/ssm-session.ts');
-    const terminateSignal = AbortSignal.timeout(CANCELLED_TERMINATE_MS);
-    await terminateSession(context, grant.sessionId, { signal: terminateSignal }).catch((thrown: unknown) => {
-      log.debug('terminate_call_failed', { code: asProxyError(thrown).code });
-    });
-    throw new ProxyError('CANCELLED', 'cancelled while the session was starting');
-  } catch (thrown) {
-    if (signal.aborted) throw new ProxyError('CANCELLED', 'cancelled', { cause: thrown });
-    throw thrown;
-  } finally {
-    bound?.cancel();
-    signal.removeEventListener('abort', onAbort);
-  }
-}
-
 /** Runs the session until its first byte; from then on it is the caller's. */
 async function drive(
   { context, targetId, grant }: Started,
   request: SessionRequest,
-  deadline: number,
+  budget: TimeBudget,
   { clock, log, recorder }: OpenSessionDependencies,
   events: OpenSessionEvents,
 ): Promise<Session> {
   const subject: SessionSubject = { ...request, targetId };
   let wasReady = false;
+  /** Why the data channel is not up yet; better than to say that it took too long. */
+  let trouble: ProxyError | undefined;
+  const notice = (error: unknown): void => {
+    trouble = asProxyError(error);
+  };
   const [{ signStreamUrl }, { createWebSocketConnect }] = await Promise.all([
     import('./aws/stream-url.ts'),
     import('./transport/websocket.ts'),
@@ -191,15 +136,17 @@ async function drive(
     sign: (url) => signStreamUrl(context, url),
     log: log.child('websocket'),
   });
-  const waiting = clock.setTimer(deadline - clock.now(), () => {
-    void session.terminate({ kind: 'failed', error: silent(subject, session.stats()) });
+  const waiting = clock.setTimer(budget.remainingMs, () => {
+    const error =
+      trouble === undefined || wasReady ? silent(subject, session.stats()) : gaveUp(trouble, { budget });
+    void session.terminate({ kind: 'failed', error });
   });
   events.onStage(`opening the data channel to ${targetId}`);
   const session = new Session(
-    { grant, targetId, messagesPerSecond: request.messagesPerSecond },
+    { grant, targetId, messagesPerSecond: request.messagesPerSecond, ...request.times },
     {
-      connect,
-      api: sessionApi(context, grant.sessionId, () => events.onTerminated?.()),
+      connect: noticeFailures(connect, notice),
+      api: sessionApi(context, grant.sessionId, () => events.onTerminated?.(), notice),
       clock,
       log: log.child('session'),
       randomBytes: pooledRandom(),
@@ -234,11 +181,21 @@ async function drive(
   return session;
 }
 
-function sessionApi(context: AwsContext, sessionId: string, onTerminated: () => void): SessionApi {
+function sessionApi(
+  context: AwsContext,
+  sessionId: string,
+  onTerminated: () => void,
+  onFailure: (error: unknown) => void,
+): SessionApi {
   return {
     async resume(signal) {
       const { resumeSession } = await import('./aws/ssm-session.ts');
-      return resumeSession(context, sessionId, { signal });
+      try {
+        return await resumeSession(context, sessionId, { signal });
+      } catch (error) {
+        onFailure(error);
+        throw error;
+      }
     },
     async terminate(signal) {
       const { terminateSession } = await import('./aws/ssm-session.ts');

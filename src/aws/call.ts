@@ -10,6 +10,8 @@ import { cancellation, translateAwsError } from './errors.ts';
 export interface CallOptions {
   /** Ends the call: also its retries, and the wait for credentials. */
   readonly signal?: AbortSignal | undefined;
+  /** True: one attempt, since the caller tries again by itself. Default: as AWS_MAX_ATTEMPTS says. */
+  readonly isSingle?: boolean | undefined;
 }
 
 export interface CallSpec<T> {
@@ -54,6 +56,8 @@ async function attempt<T>(context: AwsContext, spec: CallSpec<T>, signal: AbortS
   try {
     return await spec.send(credentials, signal);
   } catch (error) {
+    // The client has set its clock by the answer; with single attempts nobody else would use that.
+    if (isClockSkewCorrected(error) && !signal.aborted) return spec.send(credentials, signal);
     const failure = translateAwsError(error, spec.operation, context.network);
     if (failure.code !== 'CREDENTIALS_EXPIRED' || signal.aborted) throw failure;
     const renewed = await renewedCredentials(context, credentials);
@@ -76,4 +80,10 @@ async function renewedCredentials(
     if (error instanceof ProxyError && error.code === 'CREDENTIALS_EXPIRED') throw error;
     return undefined;
   }
+}
+
+function isClockSkewCorrected(error: unknown): boolean {
+  if (!(error instanceof Error) || !('$metadata' in error)) return false;
+  const { $metadata: metadata } = error;
+  return typeof metadata === 'object' && metadata !== null && 'clockSkewCorrected' in metadata;
 }

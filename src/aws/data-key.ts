@@ -18,9 +18,7 @@ export interface DataKey {
   readonly ciphertext: Buffer;
 }
 
-const clientOf = clientCache(
-  (context, credentials) => new KMSClient(context.clientConfig('KMS', credentials)),
-);
+const clientOf = clientCache('KMS', (config) => new KMSClient(config));
 
 /** ACCESS_DENIED (kms:GenerateDataKey), CREDENTIALS_*, ENDPOINT_UNREACHABLE, SERVICE_ERROR. */
 export async function generateDataKey(
@@ -37,7 +35,8 @@ export async function generateDataKey(
     context,
     {
       operation: 'GenerateDataKey',
-      send: (credentials, abortSignal) => clientOf(context, credentials).send(command, { abortSignal }),
+      send: (credentials, abortSignal) =>
+        clientOf(context, credentials, options).send(command, { abortSignal }),
     },
     options,
   );

@@ -56,9 +56,7 @@ const PAGE_SIZE = 1000;
 /** Filters name one address or name: more pages than this is a server that ignores them. */
 const MAX_PAGES = 50;
 
-const clientOf = clientCache(
-  (context, credentials) => new EC2Client(context.clientConfig('EC2', credentials)),
-);
+const clientOf = clientCache('EC2', (config) => new EC2Client(config));
 
 /** All instances, in any state, that match every filter. */
 export async function describeInstances(
@@ -78,7 +76,8 @@ export async function describeInstances(
       context,
       {
         operation: 'DescribeInstances',
-        send: (credentials, abortSignal) => clientOf(context, credentials).send(command, { abortSignal }),
+        send: (credentials, abortSignal) =>
+          clientOf(context, credentials, options).send(command, { abortSignal }),
       },
       options,
     );
@@ -105,7 +104,8 @@ export async function describeVpcs(
     context,
     {
       operation: 'DescribeVpcs',
-      send: (credentials, abortSignal) => clientOf(context, credentials).send(command, { abortSignal }),
+      send: (credentials, abortSignal) =>
+        clientOf(context, credentials, options).send(command, { abortSignal }),
     },
     options,
   );

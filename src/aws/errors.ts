@@ -4,7 +4,7 @@
  */
 import type { ErrorCode } from '../errors.ts';
 import { ProxyError } from '../errors.ts';
-import { connectErrorOf } from '../transport/connect-error.ts';
+import { connectErrorOf, isLasting } from '../transport/connect-error.ts';
 import type { Network } from '../transport/network.ts';
 import { endpointOf } from './request-handler.ts';
 
@@ -85,6 +85,7 @@ const ACTIONS: Readonly<Record<string, string>> = {
   DescribeInstanceInformation: 'ssm:DescribeInstanceInformation',
   DescribeInstances: 'ec2:DescribeInstances',
   DescribeVpcs: 'ec2:DescribeVpcs',
+  GenerateDataKey: 'kms:GenerateDataKey on the key of the session preferences',
   ResumeSession: 'ssm:ResumeSession',
   StartSession: 'ssm:StartSession on the instance and on the session document',
   TerminateSession: 'ssm:TerminateSession',
@@ -141,7 +142,8 @@ export function connectionFailure(error: unknown, network?: Network): ProxyError
 /** True if the same call may succeed a little later: rate, service trouble, network. */
 export function isTransient(error: unknown): boolean {
   if (!(error instanceof ProxyError)) return false;
-  if (error.code === 'THROTTLED' || error.code === 'ENDPOINT_UNREACHABLE') return true;
+  if (error.code === 'THROTTLED') return true;
+  if (error.code === 'ENDPOINT_UNREACHABLE') return !isLasting(error.cause);
   const service = serviceErrorOf(error.cause);
   return error.code === 'SERVICE_ERROR' && service !== undefined && (service.httpStatus ?? 0) >= 500;
 }

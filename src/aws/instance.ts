@@ -58,15 +58,16 @@ export async function resolveAcross(
   const abort = new AbortController();
   const signal =
     options.signal === undefined ? abort.signal : AbortSignal.any([options.signal, abort.signal]);
+  const ended = { ...options, signal };
   try {
-    const found = await Promise.all(searched.map((context) => search(context, target, scope, { signal })));
+    const found = await Promise.all(searched.map((context) => search(context, target, scope, ended)));
     const records = found.flat();
     const regions = searched.map(({ region }) => region);
     try {
       return chooseInstance(target, records, scope, regions);
     } catch (error) {
       if (!(error instanceof ProxyError) || error.code !== 'TARGET_AMBIGUOUS') throw error;
-      return chooseInstance(target, await withVpcNames(searched, records, { signal }), scope, regions);
+      return chooseInstance(target, await withVpcNames(searched, records, ended), scope, regions);
     }
   } finally {
     // The first failure ends the searches in the other regions.
@@ -144,6 +145,20 @@ async function vpcNames(
     context.log.debug('vpc-names-unknown', { code: error instanceof ProxyError ? error.code : 'INTERNAL' });
     return new Map();
   }
+}
+
+/**
+ * What became of an instance that SSM does not reach: as resolveInstance, but EC2 is asked for an ID, too.
+ * TARGET_NOT_FOUND, TARGET_STOPPED, TARGET_TERMINATED.
+ */
+export async function checkInstance(
+  context: AwsContext,
+  instanceId: string,
+  options: CallOptions = {},
+): Promise<Instance> {
+  const target: Target = { text: instanceId, kind: 'instanceId', id: instanceId };
+  const records = await describeInstances(context, lookups(target), options);
+  return chooseInstance(target, recognise(target, records), {}, [context.region]);
 }
 
 /**

@@ -39,9 +39,7 @@ const MAX_REASON_LENGTH = 256;
 /** The renewal of credentials may fail; ones with at least this left are then good enough. Milliseconds. */
 const USABLE_CREDENTIALS_MS = 60_000;
 
-const clientOf = clientCache(
-  (context, credentials) => new SSMClient(context.clientConfig('SSM', credentials)),
-);
+const clientOf = clientCache('SSM', (config) => new SSMClient(config));
 
 /**
  * StartSession. Retried by the SDK on throttling and trouble of the service. TARGET_NOT_CONNECTED, DOCUMENT_INVALID,
@@ -66,7 +64,8 @@ export async function startSession(
     context,
     {
       operation: 'StartSession',
-      send: (credentials, abortSignal) => clientOf(context, credentials).send(command, { abortSignal }),
+      send: (credentials, abortSignal) =>
+        clientOf(context, credentials, options).send(command, { abortSignal }),
     },
     options,
   );
@@ -95,7 +94,8 @@ export async function resumeSession(
     {
       operation: 'ResumeSession',
       credentials: () => renewCredentials(context),
-      send: (credentials, abortSignal) => clientOf(context, credentials).send(command, { abortSignal }),
+      send: (credentials, abortSignal) =>
+        clientOf(context, credentials, options).send(command, { abortSignal }),
     },
     options,
   );
@@ -139,7 +139,8 @@ export async function terminateSession(
     context,
     {
       operation: 'TerminateSession',
-      send: (credentials, abortSignal) => clientOf(context, credentials).send(command, { abortSignal }),
+      send: (credentials, abortSignal) =>
+        clientOf(context, credentials, options).send(command, { abortSignal }),
     },
     options,
   );
@@ -178,7 +179,8 @@ export async function agentStatus(
       context,
       {
         operation: 'DescribeInstanceInformation',
-        send: (credentials, abortSignal) => clientOf(context, credentials).send(command, { abortSignal }),
+        send: (credentials, abortSignal) =>
+          clientOf(context, credentials, options).send(command, { abortSignal }),
       },
       options,
     );

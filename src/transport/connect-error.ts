@@ -49,6 +49,25 @@ export const PROXY_REFUSED = 'ERR_PROXY_REFUSED';
 
 const NOT_TLS = /^(EPROTO|ERR_SSL_|ERR_TLS_)/;
 
+/**
+ * True if trying again cannot help: the endpoint does not speak TLS, or the HTTP proxy refuses (a 5xx of the proxy is
+ * trouble that may pass).
+ */
+export function isLasting(error: unknown): boolean {
+  const code = systemCode(error);
+  if (code === PROXY_REFUSED) return /answered 4\d\d$/.test(detail(rootOf(error)));
+  return code !== undefined && NOT_TLS.test(code);
+}
+
+/** The innermost cause. */
+function rootOf(error: unknown): unknown {
+  let current = error;
+  for (let depth = 0; depth < 8 && current instanceof Error && current.cause instanceof Error; depth += 1) {
+    current = current.cause;
+  }
+  return current;
+}
+
 /** `code` (or, without one, `name`) of an error or of one that caused it. */
 export function systemCode(error: unknown): string | undefined {
   let current = error;

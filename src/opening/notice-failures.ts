@@ -1,0 +1,16 @@
+/** A `Connect` that also tells why a link could not be opened or broke. */
+import type { Connect } from '../transport/transport.ts';
+
+export function noticeFailures(connect: Connect, onFailure: (error: Error) => void): Connect {
+  return (url, events) =>
+    connect(url, {
+      onOpen: () => events.onOpen(),
+      onMessage: (data, isBinary) => events.onMessage(data, isBinary),
+      onPong: () => events.onPong(),
+      onDrain: () => events.onDrain(),
+      onClose(info) {
+        if (info.error !== undefined) onFailure(info.error);
+        events.onClose(info);
+      },
+    });
+}

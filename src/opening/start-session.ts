@@ -1,0 +1,119 @@
+/**
+ * StartSession until it succeeds, fails for good, or the time is up.
+ *
+ * A session that was started is always ended again: when the caller cancels while the call is under way, it is given
+ * a moment to answer, so that what it started can be terminated.
+ */
+import type { AwsContext } from '../aws/context.ts';
+import type { Clock } from '../clock.ts';
+import { ProxyError, asProxyError } from '../errors.ts';
+import type { Log } from '../log.ts';
+import type { SessionGrant } from '../session/session.ts';
+import { SSH_DOCUMENT } from '../session-errors.ts';
+import { Inquiry } from './inquiry.ts';
+import { persist } from './persist.ts';
+import type { TimeBudget } from './time-budget.ts';
+
+/** How long a cancelled StartSession may still take to answer, and TerminateSession after it. Milliseconds. */
+const CANCELLED_START_MS = 1_000;
+const CANCELLED_TERMINATE_MS = 700;
+
+export interface StartRequest {
+  readonly instanceId: string;
+  readonly port: number;
+  /** Default AWS-StartSSHSession. */
+  readonly document: string | undefined;
+  /** Of the document, besides portNumber. */
+  readonly parameters: Readonly<Record<string, readonly string[]>>;
+  /** Shown in CloudTrail and in the session history. */
+  readonly reason: string;
+}
+
+export interface StartParts {
+  readonly context: AwsContext;
+  readonly budget: TimeBudget;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** A few words for a status line. */
+  readonly enter: (stage: string) => void;
+}
+
+/** The errors of StartSession, TARGET_NOT_FOUND, TARGET_STOPPED, TARGET_TERMINATED, CANCELLED. */
+export async function startWithin(request: StartRequest, parts: StartParts): Promise<SessionGrant> {
+  const { context, budget, clock, log, enter } = parts;
+  const { instanceId } = request;
+  const inquiry = new Inquiry({
+    context,
+    instanceId,
+    clock,
+    signal: budget.signal,
+    onPending: () => enter(`waiting for ${instanceId} to run`),
+  });
+  enter(`starting a session on ${instanceId}`);
+  try {
+    return await persist(() => startOnce(request, parts), {
+      ...{ budget, clock, log, verdict: inquiry.verdict },
+      onFailure(error) {
+        enter(waitingFor(error, instanceId));
+        if (error.code === 'TARGET_NOT_CONNECTED') inquiry.look();
+      },
+      hintFor: (error) => (error.code === 'TARGET_NOT_CONNECTED' ? (inquiry.hint ?? error.hint) : error.hint),
+    });
+  } finally {
+    inquiry.close();
+  }
+}
+
+function waitingFor(error: ProxyError, instanceId: string): string {
+  switch (error.code) {
+    case 'TARGET_NOT_CONNECTED':
+      return `waiting for the SSM agent of ${instanceId}`;
+    case 'THROTTLED':
+      return `starting a session on ${instanceId} (AWS throttles the calls)`;
+    default:
+      return `starting a session on ${instanceId} (trying again)`;
+  }
+}
+
+/** One call; when cancelled, ends what it may have started before it gives up. */
+async function startOnce(
+  request: StartRequest,
+  { context, budget, clock, log }: StartParts,
+): Promise<SessionGrant> {
+  const { startSession, terminateSession } = await import('../aws/ssm-session.ts');
+  const { signal } = budget;
+  if (signal.aborted) throw new ProxyError('CANCELLED', 'cancelled', { cause: signal.reason });
+  const call = new AbortController();
+  let bound: { cancel(): void } | undefined;
+  const onAbort = (): void => {
+    bound = clock.setTimer(CANCELLED_START_MS, () => call.abort());
+  };
+  signal.addEventListener('abort', onAbort, { once: true });
+  try {
+    const { instanceId: target, reason } = request;
+    const documentName = request.document ?? SSH_DOCUMENT;
+    const grant = await startSession(
+      context,
+      { target, documentName, reason, parameters: documentParameters(request) },
+      { signal: call.signal, isSingle: true },
+    );
+    if (!signal.aborted) return grant;
+    const terminateSignal = AbortSignal.timeout(CANCELLED_TERMINATE_MS);
+    await terminateSession(context, grant.sessionId, { signal: terminateSignal }).catch((thrown: unknown) => {
+      log.debug('terminate_call_failed', { code: asProxyError(thrown).code });
+    });
+    throw new ProxyError('CANCELLED', 'cancelled while the session was starting');
+  } catch (thrown) {
+    if (signal.aborted) throw new ProxyError('CANCELLED', 'cancelled', { cause: thrown });
+    throw thrown;
+  } finally {
+    bound?.cancel();
+    signal.removeEventListener('abort', onAbort);
+  }
+}
+
+/** An empty value takes a parameter out: for one's own documents that have no port. */
+function documentParameters({ port, parameters }: StartRequest): Record<string, readonly string[]> {
+  const all: Record<string, readonly string[]> = { portNumber: [String(port)], ...parameters };
+  return Object.fromEntries(Object.entries(all).filter(([, values]) => values.some((value) => value !== '')));
+}
