@@ -6,6 +6,7 @@
  * bundle that holds just the CA of the inspecting proxy, and hosts that NO_PROXY or a VPC endpoint takes past that
  * proxy still show Amazon's own chain. Whatever works with the CLI works here; nobody has to merge files.
  */
+import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import tls from 'node:tls';
 import { ProxyError } from '../errors.ts';
@@ -23,11 +24,7 @@ export function loadTrust(
   if (bundleFile === undefined) return undefined;
   const authorities = [...tls.rootCertificates, readBundle(bundleFile)];
   if (extraFile !== undefined && extraFile !== bundleFile) authorities.push(...readExtra(extraFile));
-  try {
-    return tls.createSecureContext({ ca: authorities });
-  } catch (error) {
-    throw invalidBundle(bundleFile, 'holds a certificate that cannot be parsed', error);
-  }
+  return tls.createSecureContext({ ca: authorities });
 }
 
 function readBundle(file: string): string {
@@ -40,6 +37,12 @@ function readBundle(file: string): string {
   }
   if (!/-----BEGIN (TRUSTED |X509 )?CERTIFICATE-----/.test(text)) {
     throw invalidBundle(file, 'holds no PEM certificate', undefined);
+  }
+  try {
+    // Looks at the first one: TLS contexts skip what they cannot parse without a word.
+    new X509Certificate(text);
+  } catch (error) {
+    throw invalidBundle(file, 'holds a certificate that cannot be parsed', error);
   }
   return text;
 }
