@@ -8,6 +8,7 @@ import type { AwsContext } from './aws/context.ts';
 import { ProxyError, asProxyError } from './errors.ts';
 import type { FindTargetDependencies, TargetRequest } from './find-target.ts';
 import { findTarget } from './find-target.ts';
+import { findGone } from './opening/gone.ts';
 import { noticeFailures } from './opening/notice-failures.ts';
 import { gaveUp } from './opening/persist.ts';
 import { startWithin } from './opening/start-session.ts';
@@ -49,7 +50,7 @@ export interface OpenSessionEvents extends SessionEvents {
   onStage(stage: string): void;
   /** StartSession has answered. May come although openSession then rejects. */
   onStarted?(started: StartedSession): void;
-  /** TerminateSession has succeeded: the service has nothing left of the session. */
+  /** The service has nothing left of the session: it said so, or TerminateSession has succeeded. May come twice. */
   onTerminated?(): void;
 }
 
@@ -146,7 +147,7 @@ async function drive(
     { grant, targetId, messagesPerSecond: request.messagesPerSecond, ...request.times },
     {
       connect: noticeFailures(connect, notice),
-      api: sessionApi(context, grant.sessionId, () => events.onTerminated?.(), notice),
+      api: sessionApi(context, grant.sessionId, targetId, () => events.onTerminated?.(), notice),
       clock,
       log: log.child('session'),
       randomBytes: pooledRandom(),
@@ -173,6 +174,7 @@ async function drive(
       onEnd(outcome) {
         waiting.cancel();
         context.close();
+        if (isOverAtService(outcome, session)) events.onTerminated?.();
         events.onEnd(explain(outcome, subject, session.sessionId, wasReady));
       },
     },
@@ -181,9 +183,22 @@ async function drive(
   return session;
 }
 
+function isOverAtService(outcome: SessionOutcome, session: Session): boolean {
+  switch (outcome.kind) {
+    case 'ended':
+      return true;
+    case 'terminated':
+      // channel_closed was the answer to our flag; the API's answer may still be on its way.
+      return session.stats().state === 'closed';
+    case 'failed':
+      return outcome.error.code === 'SESSION_GONE';
+  }
+}
+
 function sessionApi(
   context: AwsContext,
   sessionId: string,
+  targetId: string,
   onTerminated: () => void,
   onFailure: (error: unknown) => void,
 ): SessionApi {
@@ -206,6 +221,7 @@ function sessionApi(
       const { generateDataKey } = await import('./aws/data-key.ts');
       return { key: await generateDataKey(context, wanted) };
     },
+    diagnose: (signal) => findGone(context, targetId, signal),
   };
 }
 

@@ -4,6 +4,7 @@
  * options may stand anywhere, also before the word `connect`.
  */
 import type { LogLevel } from '../log.ts';
+import { PING_INTERVAL_MS, RENEW_AFTER_MS, RESUME_TIMEOUT_MS } from '../session/times.ts';
 import { parseDestination } from './destination.ts';
 import { OptionReader } from './option-values.ts';
 import type { Environment, Pace } from './option-values.ts';
@@ -27,6 +28,9 @@ export interface ConnectArgs {
   readonly document: string | undefined;
   readonly parameters: Readonly<Record<string, readonly string[]>>;
   readonly connectTimeoutMs: number;
+  readonly resumeTimeoutMs: number;
+  readonly renewAfterMs: number;
+  readonly pingIntervalMs: number;
   readonly pace: Pace;
   /** Undefined: nothing was asked for. */
   readonly logLevel: LogLevel | undefined;
@@ -71,6 +75,9 @@ export function readConnectArgs(
     document: options.text('document'),
     parameters: Object.fromEntries(parameters),
     connectTimeoutMs: options.durationMs('connect-timeout', DEFAULT_CONNECT_TIMEOUT_MS),
+    resumeTimeoutMs: options.durationMs('resume-timeout', RESUME_TIMEOUT_MS),
+    renewAfterMs: options.durationMs('renew-after', RENEW_AFTER_MS),
+    pingIntervalMs: options.durationMs('ping-interval', PING_INTERVAL_MS),
     pace: options.pace('pace'),
     logLevel: options.logLevel('log-level'),
     logFile: options.text('log-file'),

@@ -45,13 +45,11 @@ export interface SessionEvents {
 
 /** All in milliseconds. */
 export interface SessionTimes {
-  /** How long one loss may take to mend. Default 10 min: a session is worth more than a few calls. */
+  /** How long one loss may take to mend. Defaults are in times.ts. */
   readonly resumeTimeoutMs?: number | undefined;
-  /** Default 25 s: load balancers and proxies cut silent connections after 60 s and more. */
   readonly pingIntervalMs?: number | undefined;
-  /** Default 10 s. */
   readonly pongTimeoutMs?: number | undefined;
-  /** Age from which a link is renewed before the service cuts it; default 50 min. */
+  /** Age from which a link is renewed before the service cuts it. */
   readonly renewAfterMs?: number | undefined;
 }
 

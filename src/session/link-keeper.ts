@@ -14,11 +14,7 @@ import type { SessionDependencies, SessionGrant, SessionTimes } from './contract
 import { Link } from './link.ts';
 import type { LinkTimes } from './link.ts';
 import { ResumeBudget, isFinal, isFinalForResume } from './reconnect.ts';
-
-export const RESUME_TIMEOUT_MS = 600_000;
-/** The official client pings every 5 min and never looks for the pong. */
-export const PING_INTERVAL_MS = 25_000;
-export const PONG_TIMEOUT_MS = 10_000;
+import { PING_INTERVAL_MS, PONG_TIMEOUT_MS, RESUME_TIMEOUT_MS } from './times.ts';
 
 export interface LinkKeeperEvents {
   onUp(): void;

@@ -20,10 +20,7 @@ export interface RenewalTimes {
   readonly holdAfterMs: number;
 }
 
-/** The cut comes at 60 min; ten attempts to make a gap fit between. */
-export const RENEWAL_TIMES: RenewalTimes = { watchAfterMs: 50 * 60_000, holdAfterMs: 54 * 60_000 };
-
-/** Times for another age than the usual: a gap is made after a tenth more. */
+/** An idle gap is looked for from `watchAfterMs` on; a gap is made after a tenth more: 55 min for the usual 50. */
 export function renewalTimes(watchAfterMs: number): RenewalTimes {
   return { watchAfterMs, holdAfterMs: watchAfterMs * 1.1 };
 }

@@ -21,7 +21,8 @@ import { HeldData } from './held-data.ts';
 import { LifeWatch } from './life-watch.ts';
 import type { LifeFacts } from './life-watch.ts';
 import { LinkKeeper } from './link-keeper.ts';
-import { HOLD_LIMIT_BYTES, RENEWAL_TIMES, Renewal, renewalTimes } from './renewal.ts';
+import { HOLD_LIMIT_BYTES, Renewal, renewalTimes } from './renewal.ts';
+import { RENEW_AFTER_MS } from './times.ts';
 
 export type {
   SessionApi,
@@ -76,8 +77,7 @@ export class Session {
       randomBytes,
       wallClock: () => clock.wallNow(),
     });
-    const { renewAfterMs } = options;
-    this.#renewal = new Renewal(renewAfterMs === undefined ? RENEWAL_TIMES : renewalTimes(renewAfterMs));
+    this.#renewal = new Renewal(renewalTimes(options.renewAfterMs ?? RENEW_AFTER_MS));
     this.#life = new LifeWatch(clock.now(), clock.wallNow());
     this.#held = new HeldData((data, stream) => events.onData(data, stream));
     this.#keeper = new LinkKeeper(options.grant, options, dependencies, () => this.#channel.progress, {
