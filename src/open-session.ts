@@ -16,7 +16,13 @@ import { TimeBudget } from './opening/time-budget.ts';
 import { explain, silent, timedOut, unusable } from './session-errors.ts';
 import type { SessionSubject } from './session-errors.ts';
 import type { FlightRecorder } from './session/flight-recorder.ts';
-import type { SessionApi, SessionEvents, SessionGrant, SessionTimes } from './session/session.ts';
+import type {
+  SessionApi,
+  SessionEvents,
+  SessionGrant,
+  SessionOutcome,
+  SessionTimes,
+} from './session/session.ts';
 import { Session } from './session/session.ts';
 
 export interface SessionRequest extends TargetRequest {
