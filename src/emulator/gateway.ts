@@ -9,6 +9,7 @@ import { EmulatedSession } from './emulated-session.ts';
 import type { SessionFacts } from './emulated-session.ts';
 import type { Identity } from './identities.ts';
 import type { EmulatedInstance } from './instance.ts';
+import { presignChannelUrl } from './presigned-url.ts';
 import { seededRandom } from './random.ts';
 import { substitute } from './session-document.ts';
 import type { SessionDocument } from './session-document.ts';
@@ -37,6 +38,8 @@ export interface ChannelTicket {
 
 /** Ended sessions that are remembered. */
 const MAX_HISTORY = 2000;
+/** Validity of presigned stream URLs. */
+const PRESIGNED_SECONDS = 60;
 
 export class Gateway {
   readonly dataKeys = new DataKeys();
@@ -73,7 +76,7 @@ export class Gateway {
   }
 
   /** Starts the session and its agent. */
-  start(request: StartRequest): ChannelTicket {
+  start(request: StartRequest): Promise<ChannelTicket> {
     const world = this.#world;
     const { document, parameters, instance, owner } = request;
     const sessionId = `${owner.principalName}-0${crypto.randomBytes(8).toString('hex')}`;
@@ -115,14 +118,14 @@ export class Gateway {
     this.#forgetOld();
     this.#sessions.set(sessionId, session);
     session.cells.push(randomCell());
-    return this.#ticket(session, 'same');
+    return this.#ticket(session, 'same', owner);
   }
 
   /** A new token for a living session. */
-  resume(session: EmulatedSession): ChannelTicket {
+  resume(session: EmulatedSession, caller: Identity): Promise<ChannelTicket> {
     const { streamUrl } = this.#world.faults.resume;
     if (streamUrl === 'other') session.cells.push(randomCell());
-    return this.#ticket(session, streamUrl);
+    return this.#ticket(session, streamUrl, caller);
   }
 
   useToken(token: string, sessionId: string): TokenVerdict {
@@ -141,12 +144,25 @@ export class Gateway {
     for (const session of this.#sessions.values()) session.destroy();
   }
 
-  #ticket(session: EmulatedSession, kind: 'same' | 'other' | 'none'): ChannelTicket {
-    const { sessionId } = session.facts;
-    const tokenValue = this.#tokens.issue(sessionId, this.#world.clock.serviceNow());
+  async #ticket(
+    session: EmulatedSession,
+    kind: 'same' | 'other' | 'none',
+    caller: Identity,
+  ): Promise<ChannelTicket> {
+    const { sessionId, region } = session.facts;
+    const { clock, faults } = this.#world;
+    const tokenValue = this.#tokens.issue(sessionId, clock.serviceNow());
+    if (kind === 'none') return { sessionId, tokenValue, streamUrl: '' };
     const cell = session.cells.at(-1) ?? '';
     const url = `${this.#channelOrigin()}/v1/data-channel/${sessionId}?role=publish_subscribe&cell-number=${cell}`;
-    return { sessionId, tokenValue, streamUrl: kind === 'none' ? '' : url };
+    const presigning = {
+      identity: caller,
+      region,
+      wallNow: clock.wallNow(),
+      expiresSeconds: PRESIGNED_SECONDS,
+    };
+    const streamUrl = faults.open.presignedUrl ? await presignChannelUrl(url, presigning) : url;
+    return { sessionId, tokenValue, streamUrl };
   }
 
   #forgetOld(): void {

@@ -41,7 +41,9 @@ interface Operation {
   readonly parameters: URLSearchParams;
 }
 
-const SSM_OPERATIONS: Readonly<Record<string, (call: SsmCall) => Record<string, unknown>>> = {
+type Answered = Record<string, unknown> | Promise<Record<string, unknown>>;
+
+const SSM_OPERATIONS: Readonly<Record<string, (call: SsmCall) => Answered>> = {
   StartSession: startSession,
   ResumeSession: resumeSession,
   TerminateSession: terminateSession,
@@ -109,7 +111,7 @@ export class ApiService {
     const content =
       service === 'kms'
         ? this.#gateway.dataKeys.generate(input, check.scope.region)
-        : this.#answerSsm(name, { input, caller: check.identity, region: check.scope.region });
+        : await this.#answerSsm(name, { input, caller: check.identity, region: check.scope.region });
     return jsonAnswer(200, content, requestId);
   }
 
@@ -125,7 +127,7 @@ export class ApiService {
     return (EC2_OPERATIONS[name] ?? unknownOperation)(this.#world, scope.region, parameters);
   }
 
-  #answerSsm(name: string, call: Pick<SsmCall, 'input' | 'caller' | 'region'>): Record<string, unknown> {
+  #answerSsm(name: string, call: Pick<SsmCall, 'input' | 'caller' | 'region'>): Answered {
     return (SSM_OPERATIONS[name] ?? unknownOperation)({
       world: this.#world,
       gateway: this.#gateway,

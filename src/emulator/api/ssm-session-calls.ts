@@ -20,7 +20,7 @@ export interface SsmCall {
 const DOCUMENT_NAME = /^[a-zA-Z0-9_\-.:/]{3,128}$/;
 const SESSION_ID_LENGTH = 96;
 
-export function startSession(call: SsmCall): Record<string, unknown> {
+export async function startSession(call: SsmCall): Promise<Record<string, unknown>> {
   const { world, gateway, region, input } = call;
   const target = requiredText(input, 'Target', 400);
   const reason = optionalText(input, 'Reason', 256);
@@ -42,11 +42,11 @@ export function startSession(call: SsmCall): Record<string, unknown> {
     throw new Refusal('BadRequest', '');
   }
   return ticketAnswer(
-    gateway.start({ instance, target, region, document, parameters, owner: call.caller, reason }),
+    await gateway.start({ instance, target, region, document, parameters, owner: call.caller, reason }),
   );
 }
 
-export function resumeSession(call: SsmCall): Record<string, unknown> {
+export async function resumeSession(call: SsmCall): Promise<Record<string, unknown>> {
   const { world, gateway, input } = call;
   const sessionId = requiredText(input, 'SessionId', SESSION_ID_LENGTH);
   const session = gateway.find(sessionId);
@@ -55,7 +55,7 @@ export function resumeSession(call: SsmCall): Record<string, unknown> {
     if (world.faults.resume.ended === 'error') throw unknownSession(sessionId);
     return { SessionId: sessionId, TokenValue: '', StreamUrl: '' };
   }
-  return ticketAnswer(gateway.resume(session));
+  return ticketAnswer(await gateway.resume(session, call.caller));
 }
 
 export function terminateSession(call: SsmCall): Record<string, unknown> {
