@@ -5,6 +5,7 @@
  */
 import { asProxyError } from '../errors.ts';
 import { parseConnectArgs } from './connect-args.ts';
+import { CrashGuard } from './crash-guard.ts';
 import { endProcess } from './end-process.ts';
 import type { CliIo } from './io.ts';
 import { processIo } from './io.ts';
@@ -38,14 +39,14 @@ async function main(): Promise<void> {
   const argv = process.argv.slice(2);
   // A reader of our messages that has gone is no reason to fail.
   process.stderr.on('error', () => {});
-  process.on('uncaughtException', (error) => {
-    endProcess(reportFailure(error, argv, processIo));
-  });
+  const crashGuard = new CrashGuard();
+  crashGuard.start();
+  const io = processIo(crashGuard);
   let status: number;
   try {
-    status = await runCommand(argv, processIo);
+    status = await Promise.race([runCommand(argv, io), crashGuard.thrown]);
   } catch (error) {
-    status = reportFailure(error, argv, processIo);
+    status = reportFailure(error, argv, io);
   }
   endProcess(status);
 }

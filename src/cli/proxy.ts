@@ -7,18 +7,24 @@
  */
 import { hostname, userInfo } from 'node:os';
 import { systemClock } from '../clock.ts';
+import { asProxyError } from '../errors.ts';
 import type { ProxyError } from '../errors.ts';
+import type { LogFields } from '../log.ts';
 import { openSession } from '../open-session.ts';
 import type { SessionRequest } from '../open-session.ts';
 import { SAFE_MESSAGES_PER_SECOND } from '../protocol/limits.ts';
+import { FlightRecorder } from '../session/flight-recorder.ts';
 import { Pump } from '../session/pump.ts';
 import type { Session, SessionOutcome } from '../session/session.ts';
 import { VERSION } from '../version.ts';
 import type { ConnectArgs, Pace } from './connect-args.ts';
+import { FlightFile } from './flight-file.ts';
 import type { CliIo } from './io.ts';
 import { openLog } from './log-file.ts';
+import { SessionTrace } from './session-trace.ts';
 import { ShutdownWatch } from './shutdown-watch.ts';
 import { StatusLine } from './status-line.ts';
+import { within } from './within.ts';
 
 /** After the end of stdin, how long the far end may be silent before the session is ended. Milliseconds. */
 const HALF_CLOSE_GRACE_MS = 1_000;
@@ -28,37 +34,59 @@ const FIRST_BYTE_GRACE_MS = 3_000;
 const REASON_CHARACTERS = 256;
 /** What a shell shows for a program that SIGPIPE ended. */
 const EXIT_READER_GONE = 141;
+/** Longest wait for the session's record to be removed, or left, on a slow disk. Milliseconds. */
+const TRACE_LIMIT_MS = 300;
+/** After a failed session, how long TerminateSession may still take to answer. Milliseconds. */
+const TERMINATE_ANSWER_MS = 250;
 
 /** Resolves with the exit status; rejects with the ProxyError to be reported. All output has left by then. */
 export async function runConnect(args: ConnectArgs, io: CliIo): Promise<number> {
   const log = openLog(args, io);
+  const wallClock = (): number => systemClock.wallNow();
+  const recorder = new FlightRecorder(processFacts(systemClock.wallNow()));
+  const flightFile = new FlightFile(recorder, io.env, log, wallClock);
+  const trace = new SessionTrace(io.env, log, wallClock);
   const status = new StatusLine(io, args.quiet);
   const abort = new AbortController();
   const watch = new ShutdownWatch({
     onShutdown: (exitStatus) => proxy.shutDown(exitStatus),
     isOrphanIdle: () => proxy.cannotHearInput,
   });
-  const proxy = new Proxy(io, status, abort);
+  const destination = `${args.target}:${args.port}`;
+  const proxy = new Proxy(io, { status, abort, recorder, trace, destination });
   watch.start();
+  flightFile.start();
+  io.crashGuard?.takeOver((error) => proxy.crash(error));
   proxy.start();
   try {
     const session = await openSession(
       sessionRequest(args),
-      { env: io.env, clock: systemClock, log },
+      { env: io.env, clock: systemClock, log, recorder },
       proxy.sessionEvents,
       abort.signal,
     );
     proxy.attach(session);
     return await proxy.finished;
   } catch (thrown) {
-    if (proxy.exitStatus !== undefined) return proxy.exitStatus;
-    throw thrown;
+    if (proxy.crashError === undefined && proxy.exitStatus !== undefined) return proxy.exitStatus;
+    throw await flightFile.explain(proxy.crashError ?? asProxyError(thrown), trace.hasBegun);
   } finally {
     status.clear();
     watch.stop();
     proxy.stop();
+    await within(TRACE_LIMIT_MS, proxy.endTrace());
     log.close();
   }
+}
+
+interface ProxyParts {
+  readonly status: StatusLine;
+  /** Ends openSession. */
+  readonly abort: AbortController;
+  readonly recorder: FlightRecorder;
+  readonly trace: SessionTrace;
+  /** Target and port as typed. */
+  readonly destination: string;
 }
 
 class Proxy {
@@ -66,16 +94,30 @@ class Proxy {
   readonly sessionEvents: Parameters<typeof openSession>[2];
   /** Set when it is us who end the session. */
   exitStatus: number | undefined;
+  /** What nobody caught: a bug of ours, whatever else happened. */
+  crashError: ProxyError | undefined;
 
   readonly #pump: Pump;
-  readonly #abort: AbortController;
+  readonly #parts: ProxyParts;
+  readonly #onEnding: CliIo['onEnding'];
+  /** Resolves when something on this side ends the session. */
+  readonly #shutDownAsked: Promise<void>;
+  #askShutDown: () => void = () => {};
   #session: Session | undefined;
+  /** The service is known to have ended the session. */
+  #isOver = false;
+  #onTerminated: () => void = () => {};
   #graceTimer: NodeJS.Timeout | undefined;
   #resolve!: (exitStatus: number) => void;
   #reject!: (error: ProxyError) => void;
 
-  constructor(io: CliIo, status: StatusLine, abort: AbortController) {
-    this.#abort = abort;
+  constructor(io: CliIo, parts: ProxyParts) {
+    const { status, recorder, trace, destination } = parts;
+    this.#parts = parts;
+    this.#onEnding = io.onEnding;
+    this.#shutDownAsked = new Promise((resolve) => {
+      this.#askShutDown = resolve;
+    });
     this.finished = new Promise((resolve, reject) => {
       this.#resolve = resolve;
       this.#reject = reject;
@@ -87,12 +129,25 @@ class Proxy {
       onOutputGone: () => this.shutDown(EXIT_READER_GONE),
     });
     this.sessionEvents = {
-      onStage: (stage) => status.show(stage),
+      onStage: (stage) => {
+        recorder.event(systemClock.now(), 'stage', { stage });
+        status.show(stage);
+      },
+      onStarted: (started) => {
+        recorder.describe({ sessionId: started.sessionId, instanceId: started.instanceId });
+        trace.begin(started, destination);
+      },
+      onTerminated: () => {
+        this.#isOver = true;
+        this.#onTerminated();
+      },
       onReady: () => this.#startGrace(),
       onData: (data, stream) => {
         status.clear();
         if (stream === 'stderr') io.stderr.write(data);
         this.#pump.deliver(data);
+        // The far end has spoken: there is time now.
+        trace.writeNow();
         this.#startGrace();
       },
       onWritable: () => this.#pump.onWritable(),
@@ -124,9 +179,32 @@ class Proxy {
   shutDown(exitStatus: number): void {
     if (this.exitStatus !== undefined) return;
     this.exitStatus = exitStatus;
+    this.#onEnding?.(exitStatus);
+    this.#parts.recorder.event(systemClock.now(), 'shut_down', { exitStatus });
     clearTimeout(this.#graceTimer);
-    this.#abort.abort();
+    this.#askShutDown();
+    this.#parts.abort.abort();
     void this.#session?.terminate();
+  }
+
+  /** Ends the session because of an error that nobody caught. */
+  crash(error: ProxyError): void {
+    this.crashError = error;
+    this.#parts.recorder.event(systemClock.now(), 'crash', {
+      error: error.cause instanceof Error ? error.cause.name : undefined,
+    });
+    this.#askShutDown();
+    this.#parts.abort.abort();
+    void this.#session?.terminate({ kind: 'failed', error });
+  }
+
+  /** The session's record goes when the service has ended the session, and else stays as its trace. */
+  async endTrace(): Promise<void> {
+    // A failed session ends before TerminateSession has answered when the channel was closed meanwhile.
+    if (!this.#isOver && this.#session !== undefined) {
+      await within(TERMINATE_ANSWER_MS, new Promise<void>((resolve) => (this.#onTerminated = resolve)));
+    }
+    await this.#parts.trace.end(this.#isOver);
   }
 
   stop(): void {
@@ -154,8 +232,9 @@ class Proxy {
   }
 
   async #ended(outcome: SessionOutcome): Promise<void> {
-    if (this.exitStatus === undefined) await this.#pump.flushed();
-    if (this.exitStatus !== undefined) this.#resolve(this.exitStatus);
+    if (this.exitStatus === undefined) await Promise.race([this.#pump.flushed(), this.#shutDownAsked]);
+    if (this.crashError !== undefined) this.#reject(this.crashError);
+    else if (this.exitStatus !== undefined) this.#resolve(this.exitStatus);
     else if (outcome.kind === 'failed') this.#reject(outcome.error);
     else this.#resolve(0);
   }
@@ -174,6 +253,11 @@ function sessionRequest(args: ConnectArgs): SessionRequest {
     document: args.document,
     parameters: args.parameters,
     connectTimeoutMs: args.connectTimeoutMs,
+    times: {
+      resumeTimeoutMs: args.resumeTimeoutMs,
+      renewAfterMs: args.renewAfterMs,
+      pingIntervalMs: args.pingIntervalMs,
+    },
     messagesPerSecond: messagesPerSecond(args.pace),
     reason: reason(args),
   };
@@ -188,6 +272,17 @@ function messagesPerSecond(pace: Pace): number | undefined {
     case 'rate':
       return pace.messagesPerSecond;
   }
+}
+
+/** First line of the flight record. */
+function processFacts(wallNow: number): LogFields {
+  return {
+    version: VERSION,
+    node: process.versions.node,
+    platform: `${process.platform}-${process.arch}`,
+    pid: process.pid,
+    startedAt: new Date(wallNow).toISOString(),
+  };
 }
 
 /** Who, from where, with what, to what: readable in CloudTrail. */

@@ -1,10 +1,13 @@
 /**
  * Notices that this process should end: signals, and a parent that has vanished (kill -9 of ssh sends no signal, and
  * the end of stdin alone may also mean `</dev/null`).
+ *
+ * Not SIGPIPE: Node ignores it, since a write to a WebSocket that was cut raises it too, and that is to be mended. A
+ * reader of stdout that has gone shows as EPIPE (see session/pump.ts).
  */
 import { constants } from 'node:os';
 
-const SIGNALS = ['SIGHUP', 'SIGINT', 'SIGTERM'] as const;
+const SIGNALS = ['SIGHUP', 'SIGINT', 'SIGQUIT', 'SIGTERM'] as const;
 /** Milliseconds between two looks at the parent. */
 const PARENT_POLL_MS = 500;
 /** As for SIGHUP: that is what a vanished parent would have sent. */

@@ -1,0 +1,66 @@
+/**
+ * The record of this process's own session: made off the way to the first byte, gone when the service is known to
+ * have ended the session. Trouble with it never reaches the session.
+ */
+import type { Log } from '../log.ts';
+import type { StartedSession } from '../open-session.ts';
+import type { Environment } from './option-values.ts';
+import type { RecordFacts } from './session-registry.ts';
+
+/** Written at the first byte, or so long after StartSession, whichever is first. Milliseconds. */
+const WRITE_AFTER_MS = 300;
+
+export class SessionTrace {
+  readonly #env: Environment;
+  readonly #log: Log;
+  readonly #wallClock: () => number;
+  #facts: RecordFacts | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  /** Path of the record. */
+  #written: Promise<string | undefined> | undefined;
+
+  /** `wallClock`: ms since the epoch. */
+  constructor(env: Environment, log: Log, wallClock: () => number) {
+    this.#env = env;
+    this.#log = log;
+    this.#wallClock = wallClock;
+  }
+
+  /** There is, or was, a session. */
+  get hasBegun(): boolean {
+    return this.#facts !== undefined;
+  }
+
+  /** The session exists. Its record comes a little later, when there is time. */
+  begin(started: StartedSession, destination: string): void {
+    this.#facts = { started, destination, startedAt: this.#wallClock() };
+    this.#timer = setTimeout(() => this.writeNow(), WRITE_AFTER_MS);
+    this.#timer.unref();
+  }
+
+  /** There is time now. Harmless when called again or before `begin`. */
+  writeNow(): void {
+    clearTimeout(this.#timer);
+    if (this.#facts !== undefined) this.#written ??= this.#write(this.#facts);
+  }
+
+  /** The session has ended here. `isOver`: at the service too; else the record stays, or is made, as its trace. */
+  async end(isOver: boolean): Promise<void> {
+    clearTimeout(this.#timer);
+    if (!isOver) this.writeNow();
+    const path = await this.#written;
+    if (!isOver || path === undefined) return;
+    const { removeRecord } = await import('./session-registry.ts');
+    await removeRecord(path);
+  }
+
+  async #write(facts: RecordFacts): Promise<string | undefined> {
+    try {
+      const { writeSessionRecord } = await import('./session-registry.ts');
+      return await writeSessionRecord(this.#env, facts);
+    } catch (error) {
+      this.#log.info('session_not_recorded', { reason: error instanceof Error ? error.message : '' });
+      return undefined;
+    }
+  }
+}
