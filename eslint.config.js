@@ -81,7 +81,9 @@ export default tseslint.config(
   {
     files: ['**/*.mjs', '*.js'],
     languageOptions: {
-      globals: Object.fromEntries(['process', 'URL', 'Buffer', 'setTimeout'].map((name) => [name, 'readonly'])),
+      globals: Object.fromEntries(
+        ['process', 'URL', 'Buffer', 'setTimeout'].map((name) => [name, 'readonly']),
+      ),
     },
     rules: {
       'no-undef': 'error',

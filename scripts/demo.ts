@@ -40,6 +40,8 @@ export async function runDemo(args: readonly string[]): Promise<number> {
     stopped.abort();
   };
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, stop);
+  // A terminal that was closed must not keep it from cleaning up.
+  process.stdout.on('error', () => stopped.abort());
   const folder = await mkdtemp(join(tmpdir(), 'ssm-proxy-demo-'));
   try {
     await tour(folder, keep, stopped.signal, () => (status = 0));

@@ -19,6 +19,11 @@ const MISLEADING_VARIABLES = [
   'AWS_CA_BUNDLE',
   'AWS_USE_FIPS_ENDPOINT',
   'AWS_USE_DUALSTACK_ENDPOINT',
+  'SSM_PROXY_SSMMESSAGES_ENDPOINT',
+  'SSM_PROXY_VPC',
+  'SSM_PROXY_TAG',
+  'SSM_PROXY_DOCUMENT',
+  'SSM_PROXY_PARAMETER',
 ];
 
 /** An AWS config and a credentials file (0600) that know the emulator's user and nothing else. */

@@ -1,12 +1,11 @@
 /** The built program on its own: help, version, and command lines that cannot be used. */
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { packageFacts, projectRoot, runCli, spawnCli } from '../support/cli.ts';
+import { assertGolden } from '../support/golden.ts';
 
-const golden = (name: string): string =>
-  readFileSync(join(projectRoot, 'test', 'e2e', 'golden', name), 'utf8');
+const golden = (name: string): string => join(projectRoot, 'test', 'e2e', 'golden', name);
 
 for (const [name, args] of [
   ['help.txt', ['--help']],
@@ -15,13 +14,15 @@ for (const [name, args] of [
   ['help-emulator.txt', ['emulator', '--help']],
 ] as const) {
   test(`ssm-proxy ${args.join(' ')} prints ${name} and nothing else`, async () => {
-    assert.deepEqual(await runCli(args), { status: 0, signal: null, stdout: golden(name), stderr: '' });
+    const { status, stdout, stderr } = await runCli(args);
+    assert.deepEqual([status, stderr], [0, '']);
+    assertGolden(golden(name), stdout);
   });
 }
 
 test('help is in English and the same in any locale and terminal', async () => {
   const env = { LANG: 'de_DE.UTF-8', LC_ALL: 'de_DE.UTF-8', COLUMNS: '40', TERM: 'dumb' };
-  assert.equal((await runCli(['--help'], { env })).stdout, golden('help.txt'));
+  assertGolden(golden('help.txt'), (await runCli(['--help'], { env })).stdout);
 });
 
 test('--version prints the version of the package', async () => {

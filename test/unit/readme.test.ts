@@ -1,4 +1,4 @@
-/** The README's tables are what the code says. When one differs, the failure shows the table to put there. */
+/** The README's tables are what the code says. `UPDATE_GOLDEN=1 npm test -- readme` puts them there. */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -8,8 +8,10 @@ import { COMMANDS, OPTIONS } from '../../src/cli/options.ts';
 import type { OptionSpec } from '../../src/cli/options.ts';
 import { ERROR_TABLE } from '../../src/errors.ts';
 import { packageFacts, projectRoot } from '../support/cli.ts';
+import { assertGolden } from '../support/golden.ts';
 
-const readme = readFileSync(join(projectRoot, 'README.md'), 'utf8');
+const readmeFile = join(projectRoot, 'README.md');
+const readme = readFileSync(readmeFile, 'utf8');
 
 function table(headings: readonly string[], rows: readonly (readonly string[])[]): string {
   const line = (cells: readonly string[]): string =>
@@ -17,11 +19,15 @@ function table(headings: readonly string[], rows: readonly (readonly string[])[]
   return [headings, headings.map(() => '---'), ...rows].map(line).join('\n');
 }
 
-/** What stands between the marks of a part. */
-function part(name: string): string {
-  const [, text] = new RegExp(`<!-- ${name}: [^>]*-->\\n([^]*?)\\n?<!-- /${name} -->`).exec(readme) ?? [];
-  assert.ok(text !== undefined, `the README has no part ${name}`);
-  return text;
+/** The README must have `text` between the marks of a part. */
+function assertPart(name: string, text: string): void {
+  const current = readFileSync(readmeFile, 'utf8');
+  const marks = new RegExp(`(<!-- ${name}: [^>]*-->\\n)[^]*?(<!-- /${name} -->)`);
+  assert.match(current, marks, `the README has no part ${name}`);
+  assertGolden(
+    readmeFile,
+    current.replace(marks, (_all, start: string, end: string) => `${start}${text}\n${end}`),
+  );
 }
 
 function code(text: string | undefined): string {
@@ -37,7 +43,7 @@ test('the options table is that of the code', () => {
     option.defaultText ?? '',
     option.help,
   ]);
-  assert.equal(part('options'), table(['Option', 'Commands', 'Variable', 'Default', 'Meaning'], rows));
+  assertPart('options', table(['Option', 'Commands', 'Variable', 'Default', 'Meaning'], rows));
 });
 
 test('the table of error codes is that of the code', () => {
@@ -46,7 +52,7 @@ test('the table of error codes is that of the code', () => {
     String(row.exitStatus),
     row.meaning,
   ]);
-  assert.equal(part('errors'), table(['Code', 'Exit status', 'Meaning'], rows));
+  assertPart('errors', table(['Code', 'Exit status', 'Meaning'], rows));
 });
 
 test('every command is in the README as its help has it', () => {
