@@ -43,7 +43,7 @@ describe('the handshake request', () => {
     );
   });
 
-  test('5.3: Properties are null for commands', async (t) => {
+  test('5.3: Properties are null for commands', (t) => {
     const { client } = start({ request: COMMAND });
     t.after(() => client.session.kill());
     assert.match(client.received[0]?.payload.toString() ?? '', /"Properties":null/);
@@ -213,7 +213,7 @@ describe('the end of the handshake', () => {
     assert.equal(client.hasEnded, false);
   });
 
-  test('5.3: a client that cannot separate stderr is told so', async (t) => {
+  test('5.3: a client that cannot separate stderr is told so', (t) => {
     const { client } = start({
       request: { ...COMMAND, separateOutputStream: true },
       clientVersion: '1.2.295',
