@@ -28,7 +28,13 @@ const TIME_LIMIT_MS = 60_000;
 
 export function spawnCli(args: readonly string[], options: CliOptions = {}): ChildProcessWithoutNullStreams {
   if (!existsSync(cliPath)) throw new Error(`${cliPath} is not built: npm run build`);
-  const env = { PATH: process.env['PATH'] ?? '', HOME: '/nonexistent', ...options.env };
+  // /dev/null: no directory can be made there, not even by root.
+  const env = {
+    PATH: process.env['PATH'] ?? '',
+    HOME: '/nonexistent',
+    XDG_STATE_HOME: '/dev/null',
+    ...options.env,
+  };
   return spawn(process.execPath, [...(options.nodeArgs ?? []), cliPath, ...args], { env });
 }
 
