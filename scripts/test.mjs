@@ -134,7 +134,6 @@ function clearEnvironment() {
   const foreign =
     /^(AWS_.*|SSM_PROXY_.*|(https?|all|no|ftp)_proxy|NODE_EXTRA_CA_CERTS|NODE_OPTIONS|SSL_CERT_(FILE|DIR)|SSH_.*|npm_.*)$/i;
   for (const name of Object.keys(process.env)) if (foreign.test(name)) delete process.env[name];
-  process.execArgv.push('--enable-source-maps');
   // An empty home: no ~/.aws, no ~/.ssh.
   const home = join(root, 'build', 'home');
   mkdirSync(home, { recursive: true });
