@@ -109,6 +109,7 @@ function request(options: ConnectOptions): Parameters<typeof openSession>[0] {
     document: options.document,
     parameters: options.parameters ?? {},
     connectTimeoutMs: options.connectTimeoutMs ?? DEFAULT_CONNECT_TIMEOUT_MS,
+    timeLimitName: 'connectTimeoutMs',
     messagesPerSecond: pace === 'safe' ? SAFE_MESSAGES_PER_SECOND : pace === 'off' ? undefined : pace,
     reason:
       options.reason ?? `ssm-proxy/${VERSION} connect ${options.target}:${options.port ?? DEFAULT_PORT}`,

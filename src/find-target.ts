@@ -4,7 +4,6 @@
 import { createAwsContext } from './aws/context.ts';
 import type { AwsContext } from './aws/context.ts';
 import { needsEc2, parseTarget, regionOf } from './aws/target.ts';
-import type { Target } from './aws/target.ts';
 import type { Instance } from './aws/instance.ts';
 import type { Clock } from './clock.ts';
 import { ProxyError } from './errors.ts';
@@ -33,6 +32,8 @@ export interface FindTargetDependencies {
   readonly env: NodeJS.ProcessEnv;
   readonly clock: Clock;
   readonly log: Log;
+  /** Contexts to use again, from `createContexts`; default: new ones. */
+  readonly contexts?: readonly AwsContext[] | undefined;
 }
 
 export interface FoundTarget {
@@ -50,7 +51,7 @@ export async function findTarget(
   const { clock, log } = dependencies;
   const { signal } = budget;
   const target = parseTarget(request.target);
-  const contexts = await createContexts(request, target, dependencies);
+  const contexts = dependencies.contexts ?? (await createContexts(request, dependencies));
   if (signal.aborted) throw new ProxyError('CANCELLED', 'cancelled');
   const [first] = contexts;
   if (first !== undefined && contexts.length === 1 && !needsEc2(target) && 'id' in target) {
@@ -74,16 +75,15 @@ export async function findTarget(
   }
 }
 
-/** One context for each region to search, with one identity. */
-async function createContexts(
+/** One context for each region to search, with one identity. REGION_MISSING, PROFILE_NOT_FOUND, CONFIG_INVALID, USAGE. */
+export async function createContexts(
   request: TargetRequest,
-  target: Target,
   { env, log }: FindTargetDependencies,
 ): Promise<AwsContext[]> {
   const [region, ...others] = request.regions ?? [];
   const context = await createAwsContext({
     region,
-    targetRegion: regionOf(target),
+    targetRegion: regionOf(parseTarget(request.target)),
     profile: request.profile,
     endpointUrl: request.endpointUrl,
     ssmmessagesEndpoint: request.ssmmessagesEndpoint,

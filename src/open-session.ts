@@ -32,6 +32,8 @@ export interface SessionRequest extends TargetRequest {
   readonly parameters: Readonly<Record<string, readonly string[]>>;
   /** From the call to the first byte of the far end. */
   readonly connectTimeoutMs: number;
+  /** What set that time, for hints (`--connect-timeout`); undefined when it is nothing to speak of. */
+  readonly timeLimitName: string | undefined;
   /** Undefined: no pace. */
   readonly messagesPerSecond: number | undefined;
   /** Times of the session that differ from the defaults. */
@@ -54,6 +56,8 @@ export interface StartedSession {
 export interface OpenSessionEvents extends SessionEvents {
   /** A few words for a status line: what is being waited for. */
   onStage(stage: string): void;
+  /** The target is this instance, which runs as far as EC2 was asked. */
+  onFound?(instanceId: string, region: string): void;
   /** StartSession has answered. May come although openSession then rejects. */
   onStarted?(started: StartedSession): void;
   /** The service has nothing left of the session: it said so, or TerminateSession has succeeded. May come twice. */
@@ -76,7 +80,7 @@ export async function openSession(
   signal: AbortSignal,
 ): Promise<Session> {
   const { clock, log } = dependencies;
-  const budget = new TimeBudget(clock, request.connectTimeoutMs, signal);
+  const budget = new TimeBudget(clock, request.connectTimeoutMs, signal, request.timeLimitName);
   let stage = 'reading the AWS configuration';
   const enter = (next: string): void => {
     stage = next;
@@ -84,6 +88,7 @@ export async function openSession(
   };
   try {
     const { context, instanceId } = await findTarget(request, dependencies, enter, budget);
+    events.onFound?.(instanceId, context.region);
     const grant = await startWithin({ ...request, instanceId }, { context, budget, clock, log, enter });
     log.info('session_started', {
       sessionId: grant.sessionId,

@@ -2,6 +2,7 @@
  * What went wrong with a session, in words: the agent's and the service's texts turned into our codes and hints.
  */
 import { ProxyError } from './errors.ts';
+import { formatSeconds } from './opening/persist.ts';
 import type { ChannelStats } from './protocol/channel.ts';
 import type { SessionFacts } from './protocol/handshake.ts';
 import { MUX_ABOVE, compareVersions } from './protocol/versions.ts';
@@ -16,6 +17,8 @@ export interface SessionSubject {
   readonly port: number;
   readonly document: string | undefined;
   readonly connectTimeoutMs: number;
+  /** What to raise; undefined when that is nothing to speak of. */
+  readonly timeLimitName: string | undefined;
 }
 
 /** Multiplexed port sessions carry frames, not the bytes of one connection. */
@@ -96,29 +99,29 @@ function failed(
 
 /** The connect timeout has passed and the session has not said a byte. */
 export function silent(subject: SessionSubject, stats: ChannelStats): ProxyError {
-  const seconds = Math.round(subject.connectTimeoutMs / 1000);
+  const time = formatSeconds(subject.connectTimeoutMs);
   if (stats.state !== 'ready')
     return timedOut(subject, `the data channel of ${subject.targetId} was being set up`, undefined);
   const what = stats.isStreamDataAcked
-    ? `port ${subject.port} of ${subject.targetId} accepts connections but sent nothing within ${seconds} s`
-    : `nothing answers on port ${subject.port} of ${subject.targetId} (no byte within ${seconds} s)`;
+    ? `port ${subject.port} of ${subject.targetId} accepts connections but sent nothing within ${time}`
+    : `nothing answers on port ${subject.port} of ${subject.targetId} (no byte within ${time})`;
   return new ProxyError('PORT_SILENT', what, {
-    hint: `check that sshd runs there and listens on port ${subject.port}, or raise --connect-timeout`,
+    hint: `check that sshd runs there and listens on port ${subject.port}${orRaise(subject)}`,
   });
 }
 
 export function timedOut(
-  subject: Pick<SessionSubject, 'target' | 'connectTimeoutMs'>,
+  subject: Pick<SessionSubject, 'target' | 'connectTimeoutMs' | 'timeLimitName'>,
   stage: string,
   cause: unknown,
 ): ProxyError {
-  const seconds = Math.round(subject.connectTimeoutMs / 1000);
-  return new ProxyError(
-    'CONNECT_TIMEOUT',
-    `no connection to ${subject.target} within ${seconds} s (${stage})`,
-    {
-      cause,
-      hint: 'raise --connect-timeout, or see what it waits for with --log-level debug',
-    },
-  );
+  const time = formatSeconds(subject.connectTimeoutMs);
+  return new ProxyError('CONNECT_TIMEOUT', `no connection to ${subject.target} within ${time} (${stage})`, {
+    cause,
+    hint: `see what it waits for with --log-level debug${orRaise(subject)}`,
+  });
+}
+
+function orRaise({ timeLimitName }: Pick<SessionSubject, 'timeLimitName'>): string {
+  return timeLimitName === undefined ? '' : `, or raise ${timeLimitName}`;
 }

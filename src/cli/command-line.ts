@@ -44,6 +44,11 @@ async function runCommand(
       const { readResolveArgs, runResolve } = await import('./resolve.ts');
       return runResolve(readResolveArgs(target, options), io);
     }
+    case 'wait': {
+      const [target = '', port] = expectWords(command, words, 1, 2);
+      const { readWaitArgs, runWait } = await import('./wait.ts');
+      return runWait(readWaitArgs(target, port, options), io);
+    }
     case 'emulator': {
       expectWords(command, words, 0, 0);
       const { readEmulatorArgs, runEmulator } = await import('./emulator.ts');

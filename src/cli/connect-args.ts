@@ -27,7 +27,8 @@ export interface ConnectArgs {
   readonly tags: Readonly<Record<string, string>>;
   readonly document: string | undefined;
   readonly parameters: Readonly<Record<string, readonly string[]>>;
-  readonly connectTimeoutMs: number;
+  /** Undefined: nothing was asked for. */
+  readonly connectTimeoutMs: number | undefined;
   readonly resumeTimeoutMs: number;
   readonly renewAfterMs: number;
   readonly pingIntervalMs: number;
@@ -37,8 +38,6 @@ export interface ConnectArgs {
   readonly logFile: string | undefined;
   readonly quiet: boolean;
 }
-
-export const DEFAULT_CONNECT_TIMEOUT_MS = 30_000;
 
 /**
  * The arguments, or undefined when this is not `connect` in a form that is known here: yargs decides then.
@@ -60,10 +59,6 @@ export function readConnectArgs(
   env: Environment,
 ): ConnectArgs {
   const options = new OptionReader('connect', texts, env);
-  const parameters = new Map<string, string[]>();
-  for (const [key, value] of options.pairs('parameter')) {
-    parameters.set(key, [...(parameters.get(key) ?? []), value]);
-  }
   return {
     ...parseDestination(target, port),
     region: options.list('region'),
@@ -73,8 +68,8 @@ export function readConnectArgs(
     vpc: options.text('vpc'),
     tags: Object.fromEntries(options.pairs('tag')),
     document: options.text('document'),
-    parameters: Object.fromEntries(parameters),
-    connectTimeoutMs: options.durationMs('connect-timeout', DEFAULT_CONNECT_TIMEOUT_MS),
+    parameters: options.valuesByKey('parameter'),
+    connectTimeoutMs: options.durationMs('connect-timeout', undefined),
     resumeTimeoutMs: options.durationMs('resume-timeout', RESUME_TIMEOUT_MS),
     renewAfterMs: options.durationMs('renew-after', RENEW_AFTER_MS),
     pingIntervalMs: options.durationMs('ping-interval', PING_INTERVAL_MS),

@@ -37,6 +37,16 @@ export const COMMAND_HELP: Readonly<Record<CommandName, CommandHelp>> = {
       ['ssm-proxy resolve i-0123456789abcdef0 --json', 'the same for a program'],
     ],
   },
+  wait: {
+    usage: 'wait <target> [port]',
+    summary: 'Wait until an instance runs, SSM reaches it and its port answers',
+    details: `${TARGET} What may come right by itself is waited for, also an instance that does not exist yet; what cannot (permissions, credentials) ends it at once. Every session it opens is ended again.`,
+    examples: [
+      ['ssm-proxy wait 10.0.1.10', 'until sshd has sent its banner'],
+      ['ssm-proxy wait gpu-node --timeout 10m --json', 'for a program: instance, banner, time of each stage'],
+      ['ssm-proxy wait 10.0.1.10 8080 --no-banner', 'a server that does not speak first'],
+    ],
+  },
   emulator: {
     usage: 'emulator',
     summary: 'Play the AWS side on this machine, with a small private cluster',

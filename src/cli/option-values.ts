@@ -66,8 +66,15 @@ export class OptionReader {
     });
   }
 
+  /** `key=value` texts where a key may come several times. */
+  valuesByKey(name: OptionName): Readonly<Record<string, readonly string[]>> {
+    const values = new Map<string, string[]>();
+    for (const [key, value] of this.pairs(name)) values.set(key, [...(values.get(key) ?? []), value]);
+    return Object.fromEntries(values);
+  }
+
   /** Milliseconds: `30` and `30s` are seconds, `500ms`, `2m` and `1h` are what they say. */
-  durationMs(name: OptionName, defaultMs: number): number {
+  durationMs<Default extends number | undefined>(name: OptionName, defaultMs: Default): number | Default {
     const given = this.#last(name);
     if (given === undefined) return defaultMs;
     const [, amount, unit] = /^(\d{1,9}(?:\.\d{1,3})?)(ms|s|m|h)?$/.exec(given.text) ?? [];

@@ -5,7 +5,7 @@
  * for as long as the cluster lives. New ones may be added, none may change its meaning.
  */
 
-export const COMMANDS = ['connect', 'resolve', 'emulator'] as const;
+export const COMMANDS = ['connect', 'resolve', 'wait', 'emulator'] as const;
 export type CommandName = (typeof COMMANDS)[number];
 
 export interface OptionSpec {
@@ -23,7 +23,9 @@ export interface OptionSpec {
   readonly commands: readonly CommandName[];
 }
 
-const AWS: readonly CommandName[] = ['connect', 'resolve'];
+const AWS: readonly CommandName[] = ['connect', 'resolve', 'wait'];
+/** Commands that open a session. */
+const SESSION: readonly CommandName[] = ['connect', 'wait'];
 
 export const OPTIONS = [
   {
@@ -56,7 +58,7 @@ export const OPTIONS = [
     env: 'SSM_PROXY_SSMMESSAGES_ENDPOINT',
     defaultText: 'what StartSession returns',
     help: 'host for the data channel, in place of the one that StartSession returns',
-    commands: ['connect'],
+    commands: SESSION,
   },
   {
     name: 'vpc',
@@ -79,7 +81,7 @@ export const OPTIONS = [
     env: 'SSM_PROXY_DOCUMENT',
     defaultText: 'AWS-StartSSHSession',
     help: 'session document of your own (type Port)',
-    commands: ['connect'],
+    commands: SESSION,
   },
   {
     name: 'parameter',
@@ -87,13 +89,13 @@ export const OPTIONS = [
     repeatable: true,
     env: 'SSM_PROXY_PARAMETER',
     help: 'parameter of the session document; may be repeated',
-    commands: ['connect'],
+    commands: SESSION,
   },
   {
     name: 'connect-timeout',
     value: 'SECONDS',
     env: 'SSM_PROXY_CONNECT_TIMEOUT',
-    defaultText: '30s',
+    defaultText: 'ConnectTimeout of ssh, or 30s',
     help: 'time until the first byte from the port: 30, 30s or 2m',
     commands: ['connect'],
   },
@@ -120,6 +122,20 @@ export const OPTIONS = [
     defaultText: '25s',
     help: 'between two WebSocket pings; an answer that stays out means a lost connection',
     commands: ['connect'],
+  },
+  {
+    name: 'timeout',
+    value: 'SECONDS',
+    env: 'SSM_PROXY_TIMEOUT',
+    defaultText: '5m',
+    help: 'time for everything: 300, 300s or 5m',
+    commands: ['wait'],
+  },
+  {
+    name: 'no-banner',
+    value: undefined,
+    help: 'an accepted connection is enough: for ports where the client speaks first',
+    commands: ['wait'],
   },
   {
     name: 'pace',
@@ -149,7 +165,7 @@ export const OPTIONS = [
     value: undefined,
     env: 'SSM_PROXY_QUIET',
     help: 'no status line on a terminal while connecting',
-    commands: ['connect'],
+    commands: SESSION,
   },
   {
     name: 'nodes',
@@ -189,7 +205,7 @@ export const OPTIONS = [
     name: 'json',
     value: undefined,
     help: 'print JSON on one line, for programs',
-    commands: ['resolve', 'emulator'],
+    commands: ['resolve', 'wait', 'emulator'],
   },
 ] as const satisfies readonly OptionSpec[];
 

@@ -22,6 +22,7 @@ import { FlightFile } from './flight-file.ts';
 import type { CliIo } from './io.ts';
 import { openLog } from './log-file.ts';
 import { SessionTrace } from './session-trace.ts';
+import { connectTimes, parentSshTimeoutMs } from './parent-ssh.ts';
 import { ShutdownWatch } from './shutdown-watch.ts';
 import { StatusLine } from './status-line.ts';
 import { within } from './within.ts';
@@ -252,7 +253,7 @@ function sessionRequest(args: ConnectArgs): SessionRequest {
     tags: args.tags,
     document: args.document,
     parameters: args.parameters,
-    connectTimeoutMs: args.connectTimeoutMs,
+    ...timeLimit(args.connectTimeoutMs),
     times: {
       resumeTimeoutMs: args.resumeTimeoutMs,
       renewAfterMs: args.renewAfterMs,
@@ -261,6 +262,12 @@ function sessionRequest(args: ConnectArgs): SessionRequest {
     messagesPerSecond: messagesPerSecond(args.pace),
     reason: reason(args),
   };
+}
+
+/** The enclosing ssh ends its proxy when its own ConnectTimeout is over. */
+function timeLimit(askedMs: number | undefined): Pick<SessionRequest, 'connectTimeoutMs' | 'timeLimitName'> {
+  const { connectTimeoutMs, limitName } = connectTimes(askedMs, parentSshTimeoutMs(), performance.now());
+  return { connectTimeoutMs, timeLimitName: limitName };
 }
 
 function messagesPerSecond(pace: Pace): number | undefined {

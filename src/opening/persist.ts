@@ -64,17 +64,17 @@ async function wait(delayMs: number, error: ProxyError, options: PersistOptions)
   }
 }
 
-/** The failure with the time that was spent on it. */
+/** The failure, with the time that was spent on it where the budget has a name. */
 export function gaveUp(
   error: ProxyError,
   { budget, hintFor }: Pick<PersistOptions, 'budget' | 'hintFor'>,
 ): ProxyError {
-  const tried = `tried for ${formatSeconds(budget.spentMs)} (--connect-timeout)`;
-  const hint = hintFor?.(error) ?? error.hint;
-  return new ProxyError(error.code, error.message, {
-    hint: hint === undefined ? tried : `${tried}; ${hint}`,
-    cause: error,
-  });
+  const tried =
+    budget.limitName === undefined
+      ? undefined
+      : `tried for ${formatSeconds(budget.spentMs)} (${budget.limitName})`;
+  const hint = [tried, hintFor?.(error) ?? error.hint].filter((part) => part !== undefined).join('; ');
+  return new ProxyError(error.code, error.message, { cause: error, ...(hint !== '' && { hint }) });
 }
 
 export function formatSeconds(ms: number): string {

@@ -7,6 +7,8 @@ import type { Clock, TimerHandle } from '../clock.ts';
 export class TimeBudget {
   /** Milliseconds, as it was given. */
   readonly limitMs: number;
+  /** What set the limit, as the user knows it; undefined when that is nothing to speak of. */
+  readonly limitName: string | undefined;
   /** Aborted when the caller gives up, or when the time is spent. */
   readonly signal: AbortSignal;
 
@@ -17,9 +19,10 @@ export class TimeBudget {
   #outsideSince: number | undefined;
   #timer: TimerHandle | undefined;
 
-  constructor(clock: Clock, limitMs: number, caller: AbortSignal) {
+  constructor(clock: Clock, limitMs: number, caller: AbortSignal, limitName?: string) {
     this.#clock = clock;
     this.limitMs = limitMs;
+    this.limitName = limitName;
     this.#startedAt = clock.now();
     this.signal = AbortSignal.any([caller, this.#spent.signal]);
     this.#arm();

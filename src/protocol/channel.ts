@@ -29,6 +29,7 @@ import {
   FLAG,
   formatAcknowledge,
   formatFlag,
+  formatSize,
   parseAcknowledge,
   parseChannelClosed,
   parseExitCode,
@@ -69,6 +70,8 @@ export interface ChannelStats {
   readonly isPaused: boolean;
 }
 
+/** What `probe` says; nobody looks at it. */
+const PROBE_SIZE = { cols: 80, rows: 24 };
 const NO_ACTIONS: readonly Action[] = [];
 
 export class Channel {
@@ -198,6 +201,15 @@ export class Channel {
     } catch (thrown) {
       this.#fail(asProxyError(thrown));
     }
+  }
+
+  /**
+   * Sends a message that port sessions acknowledge and drop, but only while they are connected to their port
+   * (protocol.md 6.4: before that everything is refused). A terminal's size is such a message.
+   */
+  probe(now: number): void {
+    this.#now = now;
+    if (this.state === 'ready') this.#sendControl(PAYLOAD_TYPE.SIZE, formatSize(PROBE_SIZE));
   }
 
   /**

@@ -176,6 +176,10 @@ export interface TerminalSize {
   readonly rows: number;
 }
 
+export function formatSize({ cols, rows }: TerminalSize): Buffer {
+  return Buffer.from(JSON.stringify({ cols, rows }));
+}
+
 export function parseSize(payload: Buffer): TerminalSize {
   const content = parseObject(payload, 'Size');
   const { cols, rows } = content as { cols?: unknown; rows?: unknown };

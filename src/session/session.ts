@@ -122,6 +122,17 @@ export class Session {
     return hasRoom;
   }
 
+  /**
+   * Asks whether the agent is connected to the port, without a byte for the far end: `onDrained` comes when it is.
+   * Once `onReady` was called.
+   */
+  probe(): void {
+    if (this.#isEnded) return;
+    this.#isDrainedReported = false;
+    this.#channel.probe(this.#now());
+    this.#perform();
+  }
+
   /** Bytes given to `onData` have left. */
   consumed(bytes: number): void {
     if (this.#isEnded) return;

@@ -97,7 +97,7 @@ describe('persisting within a budget', () => {
   const bench = (limitMs: number, more: Partial<PersistOptions> = {}): Bench => {
     const clock = new VirtualClock();
     const caller = new AbortController();
-    const budget = new TimeBudget(clock, limitMs, caller.signal);
+    const budget = new TimeBudget(clock, limitMs, caller.signal, '--connect-timeout');
     return {
       clock,
       budget,
