@@ -91,6 +91,8 @@ const ACTIONS: Readonly<Record<string, string>> = {
   TerminateSession: 'ssm:TerminateSession',
 };
 
+/** What the SDK says when the body of an answer is none of AWS. */
+const NO_AWS_BODY = /^UnknownError$|Deserialization error: /;
 const MAX_MESSAGE_LENGTH = 1_000;
 
 /** What AWS answered; undefined for errors that are no answer. */
@@ -107,7 +109,7 @@ export function serviceErrorOf(error: unknown): ServiceError | undefined {
   const isNamed = !/^(Error|Unknown|UnknownError|SyntaxError|TypeError)$/.test(error.name);
   return {
     code: isNamed ? error.name : String(httpStatus ?? 'Unknown'),
-    message: oneLine(error.message),
+    message: NO_AWS_BODY.test(error.message) ? 'no error of AWS in the answer' : oneLine(error.message),
     httpStatus,
   };
 }
@@ -119,9 +121,12 @@ export function serviceErrorOf(error: unknown): ServiceError | undefined {
 export function translateAwsError(error: unknown, operation: string, network?: Network): ProxyError {
   if (error instanceof ProxyError) return error;
   const service = serviceErrorOf(error);
-  if (service !== undefined) return serviceProxyError(service, operation, error);
+  if (service !== undefined && (service.httpStatus ?? 400) >= 400) {
+    return serviceProxyError(service, operation, error);
+  }
   const connection = connectionFailure(error, network);
   if (connection !== undefined) return connection;
+  if (service !== undefined) return unreadable(service, operation, error);
   const text = oneLine(error instanceof Error ? error.message : String(error));
   if (error instanceof Error && /^(EndpointError|ConfigError)$/.test(error.name)) {
     return new ProxyError('CONFIG_INVALID', `no endpoint for ${operation}: ${text}`, { cause: error });
@@ -135,7 +140,8 @@ export function translateAwsError(error: unknown, operation: string, network?: N
 /** An error of DNS, TCP, TLS or the HTTP proxy on the way to an API endpoint; undefined for others. */
 export function connectionFailure(error: unknown, network?: Network): ProxyError | undefined {
   const endpoint = endpointOf(error);
-  if (endpoint === undefined) return undefined;
+  // Broken off in the middle of the answer: the SDK's errors then tell no host.
+  if (endpoint === undefined) return connectErrorOf(error, '');
   return connectErrorOf(error, endpoint, network?.proxyFor(endpoint));
 }
 
@@ -156,6 +162,15 @@ export function cancellation(signal: AbortSignal, operation: string): ProxyError
     return new ProxyError('CONNECT_TIMEOUT', `${operation} took too long`, { cause: reason });
   }
   return new ProxyError('CANCELLED', `${operation} was cancelled`, { cause: reason });
+}
+
+/** A good status with a body that the SDK could not read. */
+function unreadable({ httpStatus }: ServiceError, operation: string, cause: unknown): ProxyError {
+  const message = `the answer to ${operation} does not come from AWS (HTTP ${String(httpStatus)})`;
+  return new ProxyError('SERVICE_ERROR', message, {
+    hint: 'a proxy or the login page of a network may have answered: check the network and the endpoint settings',
+    cause,
+  });
 }
 
 function serviceProxyError(service: ServiceError, operation: string, cause: unknown): ProxyError {

@@ -58,7 +58,7 @@ export async function startSession(
     Target: request.target,
     ...(request.documentName !== undefined && { DocumentName: request.documentName }),
     ...(parameters.length > 0 && { Parameters: Object.fromEntries(parameters) }),
-    ...(request.reason && { Reason: [...request.reason].slice(0, MAX_REASON_LENGTH).join('') }),
+    ...(request.reason && { Reason: cut(request.reason, MAX_REASON_LENGTH) }),
   });
   const answer = await call(
     context,
@@ -77,6 +77,11 @@ export async function startSession(
     streamUrl: effectiveStreamUrl(context, answer.StreamUrl),
     tokenValue: answer.TokenValue,
   };
+}
+
+/** Cut to a number of UTF-16 units, without half a character at the end. */
+function cut(text: string, length: number): string {
+  return text.slice(0, length).replace(/[\ud800-\udbff]$/, '');
 }
 
 /**

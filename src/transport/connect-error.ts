@@ -89,7 +89,7 @@ export function connectErrorOf(error: unknown, url: string, proxy?: string): Pro
   const code = systemCode(error);
   if (code === undefined) return undefined;
   const target = splitUrl(url);
-  const host = target === undefined ? 'the endpoint' : `${target.hostname}:${String(target.port)}`;
+  const host = target === undefined ? 'the AWS endpoint' : `${target.hostname}:${String(target.port)}`;
   const where = proxy === undefined ? host : `${host} through the HTTP proxy ${proxy}`;
   const reason = UNREACHABLE[code];
   if (reason !== undefined) {

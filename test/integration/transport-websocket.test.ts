@@ -507,6 +507,20 @@ describe('TLS and proxies', () => {
     assert.equal((await events.close()).code, 1000);
   });
 
+  it('a proxy may speak TLS itself, and is checked against the bundle too', async () => {
+    await using server = await echo();
+    await using proxy = await serveProxy(() => ({ port: server.port }), tls);
+    const url = `wss://localhost.:${String(server.port)}${PATH}`;
+    const { events, transport } = open(url, { AWS_CA_BUNDLE: caFile, HTTPS_PROXY: proxy.url });
+    await events.until(() => events.isOpen);
+    assert.equal(proxy.connects.length, 1);
+    transport.destroy();
+    await events.close();
+    const error = await failure(open(url, { HTTPS_PROXY: proxy.url }));
+    assert.equal(error.code, 'TLS_UNTRUSTED');
+    assert.equal(proxy.connects.length, 1);
+  });
+
   it('NO_PROXY goes past the proxy', async () => {
     await using proxy = await serveProxy(() => ({ status: 500 }));
     const env = { HTTPS_PROXY: proxy.url, NO_PROXY: 'example.com,nowhere.invalid' };

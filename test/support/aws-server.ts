@@ -152,9 +152,11 @@ export interface TestProxy extends AsyncDisposable {
 /** An HTTP proxy that knows CONNECT. `route` names the port on loopback for a target, or the status of a refusal. */
 export async function serveProxy(
   route: (target: string) => { readonly port: number } | { readonly status: number } | undefined,
+  certificate?: ServerCertificate,
 ): Promise<TestProxy> {
   const connects: { target: string; authorization: string | undefined }[] = [];
-  const server = http.createServer();
+  const server =
+    certificate === undefined ? http.createServer() : https.createServer(tlsOptions(certificate));
   server.on('connect', (request: http.IncomingMessage, socket: Duplex) => {
     const target = request.url ?? '';
     connects.push({ target, authorization: request.headers['proxy-authorization'] });
@@ -176,7 +178,8 @@ export async function serveProxy(
   await listen(server);
   const { port } = server.address() as AddressInfo;
   const host = `127.0.0.1:${String(port)}`;
-  return { url: `http://${host}`, host, connects, [Symbol.asyncDispose]: close };
+  const scheme = certificate === undefined ? 'http' : 'https';
+  return { url: `${scheme}://${host}`, host, connects, [Symbol.asyncDispose]: close };
 }
 
 /** A port on loopback on which nothing listens. */
@@ -186,6 +189,17 @@ export async function closedPort(): Promise<number> {
   const { port } = server.address() as AddressInfo;
   await new Promise((resolve) => server.close(resolve));
   return port;
+}
+
+/** Answers the first bytes of every connection with these, and hangs up. */
+export async function serveRaw(answer: string): Promise<AsyncDisposable & { readonly port: number }> {
+  const server = net.createServer((socket) => {
+    socket.on('error', () => undefined);
+    socket.once('data', () => socket.end(answer));
+  });
+  const close = closer(server);
+  await listen(server);
+  return { port: (server.address() as AddressInfo).port, [Symbol.asyncDispose]: close };
 }
 
 /** Accepts connections and never says anything. */
