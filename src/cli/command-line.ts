@@ -49,6 +49,10 @@ async function runCommand(
       const { readWaitArgs, runWait } = await import('./wait.ts');
       return runWait(readWaitArgs(target, port, options), io);
     }
+    case 'sessions': {
+      const { readSessionsArgs, runSessions } = await import('./sessions.ts');
+      return runSessions(readSessionsArgs(words, options), io);
+    }
     case 'emulator': {
       expectWords(command, words, 0, 0);
       const { readEmulatorArgs, runEmulator } = await import('./emulator.ts');

@@ -5,7 +5,7 @@
  * for as long as the cluster lives. New ones may be added, none may change its meaning.
  */
 
-export const COMMANDS = ['connect', 'resolve', 'wait', 'emulator'] as const;
+export const COMMANDS = ['connect', 'resolve', 'wait', 'sessions', 'emulator'] as const;
 export type CommandName = (typeof COMMANDS)[number];
 
 export interface OptionSpec {
@@ -24,6 +24,8 @@ export interface OptionSpec {
 }
 
 const AWS: readonly CommandName[] = ['connect', 'resolve', 'wait'];
+/** Commands that call AWS. */
+const API: readonly CommandName[] = [...AWS, 'sessions'];
 /** Commands that open a session. */
 const SESSION: readonly CommandName[] = ['connect', 'wait'];
 
@@ -34,7 +36,7 @@ export const OPTIONS = [
     env: 'SSM_PROXY_REGION',
     defaultText: 'as the AWS CLI finds it',
     help: 'AWS region; several are searched for the target',
-    commands: AWS,
+    commands: API,
   },
   {
     name: 'profile',
@@ -42,7 +44,7 @@ export const OPTIONS = [
     env: 'SSM_PROXY_PROFILE',
     defaultText: 'as the AWS CLI finds it',
     help: 'profile of ~/.aws/config',
-    commands: AWS,
+    commands: API,
   },
   {
     name: 'endpoint-url',
@@ -50,7 +52,7 @@ export const OPTIONS = [
     env: 'SSM_PROXY_ENDPOINT_URL',
     defaultText: 'of the region',
     help: 'endpoint for the EC2, SSM and STS calls',
-    commands: AWS,
+    commands: API,
   },
   {
     name: 'ssmmessages-endpoint',
@@ -168,6 +170,30 @@ export const OPTIONS = [
     commands: SESSION,
   },
   {
+    name: 'mine',
+    value: undefined,
+    help: 'sessions end: all of yours, also live ones of this and other machines',
+    commands: ['sessions'],
+  },
+  {
+    name: 'forgotten',
+    value: undefined,
+    help: 'sessions end: those whose process on this machine has gone without ending them',
+    commands: ['sessions'],
+  },
+  {
+    name: 'older-than',
+    value: 'TIME',
+    help: 'sessions end: only those of --mine or --forgotten that are at least so old, such as 1h',
+    commands: ['sessions'],
+  },
+  {
+    name: 'dry-run',
+    value: undefined,
+    help: 'sessions end: say what would be ended, and end nothing',
+    commands: ['sessions'],
+  },
+  {
     name: 'nodes',
     value: 'N',
     defaultText: '3',
@@ -205,7 +231,7 @@ export const OPTIONS = [
     name: 'json',
     value: undefined,
     help: 'print JSON on one line, for programs',
-    commands: ['resolve', 'wait', 'emulator'],
+    commands: ['resolve', 'wait', 'sessions', 'emulator'],
   },
 ] as const satisfies readonly OptionSpec[];
 

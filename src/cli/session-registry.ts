@@ -105,8 +105,8 @@ function parseRecord(text: string | undefined): SessionRecord | undefined {
   if (fields['schema'] !== SCHEMA) return undefined;
   if (typeof sessionId !== 'string' || typeof destination !== 'string') return undefined;
   if (typeof instanceId !== 'string' || typeof region !== 'string') return undefined;
-  if (typeof pid !== 'number' || typeof startedAt !== 'number' || typeof parentPid !== 'number')
-    return undefined;
+  if (typeof pid !== 'number' || !Number.isSafeInteger(pid) || pid < 1) return undefined;
+  if (typeof startedAt !== 'number' || typeof parentPid !== 'number') return undefined;
   return {
     ...{ sessionId, destination, instanceId, region, pid, startedAt, parentPid },
     profile: textOf(fields['profile']),

@@ -11,6 +11,8 @@ for (const [name, args] of [
   ['help.txt', ['--help']],
   ['help-connect.txt', ['connect', '--help']],
   ['help-resolve.txt', ['resolve', '--help']],
+  ['help-wait.txt', ['wait', '--help']],
+  ['help-sessions.txt', ['sessions', '--help']],
   ['help-emulator.txt', ['emulator', '--help']],
 ] as const) {
   test(`ssm-proxy ${args.join(' ')} prints ${name} and nothing else`, async () => {
@@ -61,6 +63,8 @@ for (const [args, message] of [
   [['connect', 'host', '--tag', 'team'], '--tag "team" cannot be used'],
   [['resolve'], 'the target is missing'],
   [['resolve', 'a', 'b'], 'resolve takes no argument "b"'],
+  [['sessions', 'kill'], 'sessions has no action "kill"'],
+  [['sessions', 'end'], 'it is not said which sessions to end'],
   [['emulator', '--nodes', '0'], '--nodes "0" cannot be used'],
   [['emulator', 'extra'], 'emulator takes no argument "extra"'],
 ] as const) {

@@ -1,0 +1,109 @@
+/** How sessions look: a table for people, JSON for programs. */
+import type { EndResult } from './end-sessions.ts';
+import { printable } from './report.ts';
+import type { KnownSession, SessionSurvey } from './session-survey.ts';
+
+/** The JSON's form; goes up when a field changes its meaning or goes away. */
+const SCHEMA = 1;
+
+const HEADINGS = ['SESSION', 'STATE', 'AGE', 'INSTANCE', 'TARGET', 'REGION', 'PROCESS'] as const;
+
+/** `wallNow`: ms since the epoch. */
+export function sessionTable(sessions: readonly KnownSession[], wallNow: number): string {
+  if (sessions.length === 0) return 'No sessions.\n';
+  const rows = sessions.map((session) => [
+    session.sessionId,
+    session.state,
+    session.startedAt === undefined ? '-' : ageText(wallNow - session.startedAt),
+    session.instanceId,
+    session.record?.destination ?? '-',
+    session.region,
+    processText(session),
+  ]);
+  return columns([HEADINGS, ...rows]);
+}
+
+export function sessionListJson({ sessions, failures }: SessionSurvey): string {
+  const errors = failures.map(({ region, error }) => ({
+    region,
+    code: error.code,
+    message: error.message,
+  }));
+  return `${JSON.stringify({ schema: SCHEMA, sessions: sessions.map(facts), errors })}\n`;
+}
+
+const RESULT_WORDS = { ended: 'ended', 'would-end': 'would end', failed: 'not ended' } as const;
+
+export function endTable(results: readonly EndResult[]): string {
+  if (results.length === 0) return 'No sessions to end.\n';
+  return columns(
+    results.map(({ sessionId, session, result, error }) => [
+      RESULT_WORDS[result],
+      sessionId,
+      error === undefined ? whereText(session) : `${error.message} [${error.code}]`,
+    ]),
+  );
+}
+
+export function endJson(results: readonly EndResult[], isDryRun: boolean): string {
+  const sessions = results.map(({ sessionId, session, result, error }) => ({
+    ...(session === undefined ? { sessionId } : facts(session)),
+    result,
+    error: error === undefined ? null : { code: error.code, message: error.message },
+  }));
+  return `${JSON.stringify({ schema: SCHEMA, dryRun: isDryRun, sessions })}\n`;
+}
+
+/** What is not known is null. */
+function facts(session: KnownSession): Readonly<Record<string, string | number | null>> {
+  const { record, startedAt } = session;
+  return {
+    sessionId: session.sessionId,
+    state: session.state,
+    status: session.status ?? null,
+    instanceId: session.instanceId,
+    target: record?.destination ?? null,
+    region: session.region,
+    profile: record?.profile ?? null,
+    startedAt: startedAt === undefined ? null : new Date(startedAt).toISOString(),
+    reason: session.reason ?? null,
+    pid: record?.pid ?? null,
+    parentPid: record?.parentPid ?? null,
+    parentName: record?.parentName ?? null,
+  };
+}
+
+function whereText(session: KnownSession | undefined): string {
+  if (session === undefined) return '';
+  const target = session.record?.destination;
+  return `${session.state}, ${session.instanceId}${target === undefined ? '' : ` (${target})`}`;
+}
+
+function processText({ state, record }: KnownSession): string {
+  if (record === undefined) return '-';
+  if (state === 'forgotten') return `${record.pid}, gone`;
+  return record.parentName === undefined ? `${record.pid}` : `${record.pid}, from ${record.parentName}`;
+}
+
+/** The two largest units: `2 h 5 min`. */
+function ageText(ageMs: number): string {
+  const minutes = Math.max(0, Math.floor(ageMs / 60_000));
+  const hours = Math.floor(minutes / 60);
+  if (minutes === 0) return `${Math.max(0, Math.floor(ageMs / 1000))} s`;
+  if (hours === 0) return `${minutes} min`;
+  if (hours < 48) return `${hours} h ${minutes % 60} min`;
+  return `${Math.floor(hours / 24)} d ${hours % 24} h`;
+}
+
+function columns(rows: readonly (readonly string[])[]): string {
+  const widths: number[] = [];
+  for (const row of rows) {
+    row.forEach((cell, index) => {
+      widths[index] = Math.max(widths[index] ?? 0, printable(cell).length);
+    });
+  }
+  return rows
+    .map((row) => row.map((cell, index) => printable(cell).padEnd(widths[index] ?? 0)).join('  '))
+    .map((line) => `${line.trimEnd()}\n`)
+    .join('');
+}
