@@ -4,8 +4,7 @@ import * as net from 'node:net';
 
 export class TestServer {
   readonly connections: net.Socket[] = [];
-  /** Bytes received, per connection. */
-  readonly received: Buffer[] = [];
+  readonly #chunks: Buffer[][] = [];
   readonly #server: net.Server;
 
   private constructor(server: net.Server) {
@@ -19,10 +18,10 @@ export class TestServer {
     server.on('connection', (socket) => {
       const index = started.connections.push(socket) - 1;
       const chunks: Buffer[] = [];
+      started.#chunks[index] = chunks;
       socket.on('error', () => {});
       socket.on('data', (chunk: Buffer) => {
         chunks.push(chunk);
-        started.received[index] = Buffer.concat(chunks);
       });
       onConnection(socket);
     });
@@ -33,6 +32,19 @@ export class TestServer {
 
   get address(): { host: string; port: number } {
     return { host: '127.0.0.1', port: (this.#server.address() as net.AddressInfo).port };
+  }
+
+  /** Bytes received, per connection; undefined where there were none. */
+  get received(): readonly (Buffer | undefined)[] {
+    return this.#chunks.map((chunks) => {
+      if (chunks.length > 1) chunks.splice(0, chunks.length, Buffer.concat(chunks));
+      return chunks[0];
+    });
+  }
+
+  /** How many bytes a connection has received; cheap. */
+  receivedBytes(index: number): number {
+    return (this.#chunks[index] ?? []).reduce((sum, chunk) => sum + chunk.length, 0);
   }
 
   close(): void {

@@ -196,7 +196,7 @@ describe('streams', () => {
     client.send(OUTPUT, encodeFrame(PSH, 5, Buffer.from('behind')));
     assert.equal(server.received[1], undefined);
     server.connections[0]?.resume();
-    await until('all bytes', () => server.received[0]?.length === sent * 60_000);
+    await until('all bytes', () => server.receivedBytes(0) === sent * 60_000);
     await until('the other stream', () => server.received[1]?.toString() === 'behind');
   });
 });

@@ -152,7 +152,7 @@ describe('plain (SSH) sessions, 6.5', () => {
     assert.equal(client.hasEnded, false);
     socket?.resume();
     assert.equal((await client.ended()).status, 'Success');
-    await until('all bytes', () => server.received[0]?.length === sent * block.length);
+    await until('all bytes', () => server.receivedBytes(0) === sent * block.length);
   });
 
   test('12: a client that is gone changes nothing: the connection stays and is read on', async (t) => {
