@@ -3,6 +3,7 @@
 //   node scripts/bootstrap.mjs test [filters]     everything that is checked (scripts/test.mjs)
 //   node scripts/bootstrap.mjs demo [options]     the demo against the emulator (scripts/demo.ts)
 //   node scripts/bootstrap.mjs build              dist/, also as npm's `prepare`
+//   node scripts/bootstrap.mjs types              declarations for the package, npm's `prepack`
 //
 // Node builtins only at the top: what needs node_modules is imported after the installation.
 import { dirname } from 'node:path';
@@ -25,6 +26,11 @@ const programs = {
   async build() {
     const { buildDist } = await import('./build.mjs');
     if (await buildDist()) process.stderr.write('Built dist/.\n');
+    return 0;
+  },
+  async types() {
+    const { buildTypes } = await import('./types.mjs');
+    buildTypes();
     return 0;
   },
 };

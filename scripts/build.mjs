@@ -137,7 +137,9 @@ function writeDist(files) {
   for (const entry of readdirSync(dist, { recursive: true, withFileTypes: true })) {
     if (!entry.isFile()) continue;
     const path = join(entry.parentPath ?? entry.path, entry.name);
-    if (!files.has(path.slice(dist.length + 1).replaceAll('\\', '/'))) rmSync(path);
+    const name = path.slice(dist.length + 1).replaceAll('\\', '/');
+    // Declarations are made by types.mjs, before packing.
+    if (!files.has(name) && !name.startsWith('types/')) rmSync(path);
   }
 }
 

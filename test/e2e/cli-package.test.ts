@@ -1,7 +1,16 @@
 /** What `npm pack` makes: small, complete, and running without a build or a dependency. */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { constants, accessSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import {
+  constants,
+  accessSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -24,15 +33,7 @@ let packed: Packed | undefined;
 before(async () => {
   // With a space in its name, as people have them.
   folder = mkdtempSync(join(tmpdir(), 'ssm proxy '));
-  const args = [
-    'pack',
-    '--json',
-    '--ignore-scripts',
-    '--cache',
-    join(folder, 'cache'),
-    '--pack-destination',
-    folder,
-  ];
+  const args = ['pack', '--json', '--cache', join(folder, 'cache'), '--pack-destination', folder];
   const { stdout } = await run('npm', args, { cwd: projectRoot, env: npmEnv });
   [packed] = JSON.parse(stdout) as Packed[];
 });
@@ -48,6 +49,8 @@ test('the package holds the program, its licences and papers, and no sources', (
   const paths = packed?.files.map((file) => file.path) ?? [];
   for (const path of [
     'dist/cli.cjs',
+    'dist/index.cjs',
+    'dist/types/index.d.cts',
     'dist/LICENSES.txt',
     'LICENSE',
     'README.md',
@@ -75,4 +78,41 @@ test('npm installs the package without network, and the installed program runs',
   assert.equal(stdout, `${packageFacts().version}\n`);
   const help = await run(join(prefix, 'bin', 'ssm-proxy'), ['connect', '--help'], { env: npmEnv });
   assert.match(help.stdout, /^ssm-proxy connect <target> \[port\]/);
+});
+
+/** A project of a user, with the package installed. */
+async function makeConsumer(): Promise<string> {
+  const consumer = join(folder, 'consumer');
+  mkdirSync(consumer);
+  writeFileSync(join(consumer, 'package.json'), '{ "private": true, "type": "module" }');
+  const args = ['install', '--cache', join(folder, 'cache'), join(folder, packed?.filename ?? '')];
+  await run('npm', args, { cwd: consumer, env: npmEnv });
+  return consumer;
+}
+
+const USE = `
+  connect({ target: '10.0.1' }).then(
+    () => console.log('connected'),
+    (error: unknown) => console.log(error instanceof ProxyError ? error.code : 'foreign'),
+  );
+`;
+
+test('the library is there for import and require, with types for both', async () => {
+  const consumer = await makeConsumer();
+  const write = (name: string, text: string): void => writeFileSync(join(consumer, name), text);
+  write('esm.mts', `import { connect, ProxyError } from 'ssm-proxy';\n${USE}`);
+  write('cjs.cts', `import { connect, ProxyError } from 'ssm-proxy';\n${USE}`);
+  write('wrong.mts', `import { connect } from 'ssm-proxy';\nvoid connect({ target: 22 });\n`);
+  const compile = (...files: readonly string[]) => {
+    const tsc = join(projectRoot, 'node_modules', 'typescript', 'bin', 'tsc');
+    const types = ['--typeRoots', join(projectRoot, 'node_modules', '@types'), '--types', 'node'];
+    const options = ['--module', 'nodenext', '--target', 'es2022', '--strict', ...types];
+    return run(process.execPath, [tsc, ...options, ...files], { cwd: consumer });
+  };
+  await compile('esm.mts', 'cjs.cts');
+  for (const file of ['esm.mjs', 'cjs.cjs']) {
+    const { stdout, stderr } = await run(process.execPath, [file], { cwd: consumer, env: npmEnv });
+    assert.deepEqual({ stdout, stderr }, { stdout: 'TARGET_INVALID\n', stderr: '' }, file);
+  }
+  await assert.rejects(compile('wrong.mts'), { stdout: /wrong\.mts\(2,\d+\): error TS2322/ });
 });
