@@ -4,6 +4,7 @@
  * channel that goes takes its process group with it.
  */
 import { spawn } from 'node:child_process';
+import type { Readable, Writable } from 'node:stream';
 import type { PseudoTtyInfo, ServerChannel, Session } from 'ssh2';
 import type { Log } from '../log.ts';
 import { startPty } from './agent-pty.ts';
@@ -124,18 +125,59 @@ function runCommand(
   // A command that does not read its input to the end is no error.
   child.stdin.on('error', () => {});
   channel.pipe(child.stdin);
-  child.stdout.pipe(channel, { end: false });
-  child.stderr.pipe(channel.stderr, { end: false });
+  const forwarded = forwardInTurns(channel, [
+    [child.stdout, channel],
+    [child.stderr, channel.stderr],
+  ]);
   child.once('error', (error) => {
     context.processes.remove(group);
     failChannel(channel, error);
   });
   child.once('close', (status, signal) => {
     context.processes.remove(group);
-    endChannel(channel, status, signal);
+    void forwarded().then(() => endChannel(channel, status, signal));
   });
   return (signal) => group.kill(signal);
 }
+
+/**
+ * Passes outputs on with one write under way at a time. stdout and stderr share the client's window, and ssh2 (1.17,
+ * CHANNEL_WINDOW_ADJUST in server.js) gets two waiting writers wrong: it wakes only stdout, and it never forgets a
+ * chunk that has waited, so that stdout's old one goes out again when stderr waits. What comes after the channel's
+ * end is dropped. The function returned resolves when all that was read until then has left.
+ */
+function forwardInTurns(
+  channel: ServerChannel,
+  routes: readonly (readonly [Readable, Writable])[],
+): () => Promise<void> {
+  let turn = Promise.resolve();
+  let isGone = false;
+  channel.once('close', () => {
+    isGone = true;
+    for (const [source] of routes) source.resume();
+  });
+  for (const [source, sink] of routes) {
+    source.on('data', (chunk: Buffer) => {
+      if (isGone) return;
+      source.pause();
+      turn = turn
+        .then(() => {
+          Object.assign(channel, NO_WAITING_CHUNK);
+          return new Promise<void>((resolve) => sink.write(chunk, () => resolve()));
+        })
+        .then(() => void source.resume());
+    });
+  }
+  return () => turn;
+}
+
+/** Fields of ssh2's Channel. */
+const NO_WAITING_CHUNK = {
+  _chunk: undefined,
+  _chunkcb: undefined,
+  _chunkErr: undefined,
+  _chunkcbErr: undefined,
+};
 
 /** Sends exit status or signal and closes the channel, after all output has left. */
 function endChannel(channel: ServerChannel, status: number | null, signal: NodeJS.Signals | null): void {
