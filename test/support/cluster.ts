@@ -1,0 +1,250 @@
+/**
+ * A private cluster for end-to-end tests: the emulator in this process, real OpenSSH and the built dist/cli.cjs as
+ * their own processes with an environment that knows nothing else of this machine.
+ *
+ * Behind the first node stands a real sshd where one is installed, behind the others the built-in SSH server.
+ * After every case `checkNothingLeft` looks for what it may have left: processes (by a variable that all of them
+ * inherit), sessions, sockets, temporary files.
+ */
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import ssh2 from 'ssh2';
+import { startEmulator } from '../../src/emulator/server.ts';
+import type { Emulator } from '../../src/emulator/server.ts';
+import { cliPath } from './cli.ts';
+import type { Program, ProgramOptions, ProgramResult } from './programs.ts';
+import { findProgram, processesMarked, startProgram } from './programs.ts';
+import type { Sshd } from './sshd.ts';
+import { startSshd } from './sshd.ts';
+import { until } from './until.ts';
+
+export interface FarEnd {
+  readonly name: string;
+  /** Private IP of the node. */
+  readonly host: string;
+  /** Why it cannot be tested here, or false. */
+  readonly skip: string | false;
+}
+
+/** Known before a cluster exists, so that tests can be declared from it. */
+export const FAR_ENDS: readonly FarEnd[] = [
+  {
+    name: 'real sshd',
+    host: '10.0.1.10',
+    skip: findProgram('sshd') === undefined && 'sshd is not installed',
+  },
+  { name: 'built-in server', host: '10.0.1.11', skip: false },
+];
+/** Environment of a program whose uploads have no pace. */
+export const NO_PACE = { SSM_PROXY_PACE: 'off' } as const;
+/** A node with the built-in server, where the far end does not matter. */
+export const NODE = '10.0.1.11';
+
+/** The promise is 2 s after ssh; the rest is for a loaded machine. */
+const NOTHING_LEFT_MS = 6_000;
+const MARK = 'SSM_PROXY_TEST_RUN';
+
+export interface ClusterOptions {
+  readonly tls?: boolean;
+  readonly nodes?: number;
+  /** Default true. */
+  readonly withSshd?: boolean;
+}
+
+export type RunOptions = Partial<Omit<ProgramOptions, 'env'>> & {
+  /** Added to the environment; an empty text takes a variable out. */
+  readonly env?: Readonly<Record<string, string>>;
+};
+
+export interface Cluster {
+  readonly emulator: Emulator;
+  /** Private, for files of tests; not looked at by `checkNothingLeft`. */
+  readonly directory: string;
+  /** XDG_STATE_HOME of the programs. */
+  readonly stateHome: string;
+  readonly sshConfigFile: string;
+  readonly env: Readonly<Record<string, string>>;
+  instanceId(privateIp: string): string;
+  start(program: string, args: readonly string[], options?: RunOptions): Program;
+  run(program: string, args: readonly string[], options?: RunOptions): Promise<ProgramResult>;
+  /** `ssh -F <the cluster's config>` and these arguments. */
+  startSsh(args: readonly string[], options?: RunOptions): Program;
+  ssh(args: readonly string[], options?: RunOptions): Promise<ProgramResult>;
+  /** The built program itself. */
+  startCli(args: readonly string[], options?: RunOptions): Program;
+  cli(args: readonly string[], options?: RunOptions): Promise<ProgramResult>;
+  /** Rejects unless everything that was started is gone within the promised time. */
+  checkNothingLeft(): Promise<void>;
+  /** No pace and no rate limit on either side, for bulk data in tests that are not about them. */
+  liftPaces(): void;
+  /** Makes the service healthy again and the agents usual ones. */
+  reset(): void;
+  close(): Promise<void>;
+}
+
+export async function startCluster(options: ClusterOptions = {}): Promise<Cluster> {
+  const directory = mkdtempSync(join(tmpdir(), 'ssm-proxy-e2e-'));
+  const folder = (name: string): string => {
+    mkdirSync(join(directory, name), { mode: 0o700 });
+    return join(directory, name);
+  };
+  const sshd = await startRealSshd(options.withSshd ?? true, () => folder('sshd'));
+  const emulator = await startEmulator({
+    nodes: options.nodes ?? 3,
+    tls: options.tls ?? false,
+    directory: folder('emulator'),
+    ...(sshd === undefined ? {} : { sshTarget: sshd }),
+  });
+  const home = folder('home');
+  const temporary = folder('tmp');
+  const stateHome = folder('state');
+  const mark = randomUUID();
+  const sshConfigFile = join(directory, 'ssh_config');
+  writeFileSync(join(directory, 'known_hosts'), knownHosts(emulator, sshd));
+  writeFileSync(sshConfigFile, sshConfig(emulator, directory));
+  const env: Record<string, string> = {
+    PATH: process.env['PATH'] ?? '',
+    HOME: home,
+    XDG_STATE_HOME: stateHome,
+    TMPDIR: temporary,
+    SHELL: '/bin/sh',
+    LC_ALL: 'C',
+    AWS_ENDPOINT_URL: emulator.endpoint,
+    AWS_REGION: emulator.region,
+    AWS_ACCESS_KEY_ID: emulator.credentials.accessKeyId,
+    AWS_SECRET_ACCESS_KEY: emulator.credentials.secretAccessKey,
+    AWS_EC2_METADATA_DISABLED: 'true',
+    ...(emulator.caFile === null ? {} : { AWS_CA_BUNDLE: emulator.caFile }),
+    [MARK]: mark,
+  };
+  const start: Cluster['start'] = (program, args, runOptions = {}) => {
+    const merged = Object.entries({ ...env, ...runOptions.env }).filter(([, value]) => value !== '');
+    return startProgram(program, args, { cwd: directory, ...runOptions, env: Object.fromEntries(merged) });
+  };
+  const startSsh: Cluster['startSsh'] = (args, runOptions) =>
+    start('ssh', ['-F', sshConfigFile, ...args], runOptions);
+  const startCli: Cluster['startCli'] = (args, runOptions) =>
+    start(process.execPath, [cliPath, ...args], runOptions);
+  const { controls } = emulator;
+  return {
+    emulator,
+    directory,
+    stateHome,
+    sshConfigFile,
+    env,
+    instanceId: (privateIp) => {
+      const found = emulator.instances.find((instance) => instance.privateIp === privateIp);
+      assert.ok(found !== undefined, `there is a node ${privateIp}`);
+      return found.instanceId;
+    },
+    start,
+    run: (program, args, runOptions) => start(program, args, runOptions).finished,
+    startSsh,
+    ssh: (args, runOptions) => startSsh(args, runOptions).finished,
+    startCli,
+    cli: (args, runOptions) => startCli(args, runOptions).finished,
+    async checkNothingLeft() {
+      const left = (): readonly string[] => [
+        ...processesMarked(MARK, mark).map((line) => `process ${line}`),
+        ...controls
+          .sessions()
+          .filter(({ status, hasClient }) => hasClient || (status !== 'Terminated' && status !== 'Failed'))
+          .map(({ sessionId, status }) => `session ${sessionId} is ${status}`),
+        ...(controls.state().openSockets === 0 ? [] : [`${controls.state().openSockets} sockets`]),
+        ...filesBelow(temporary),
+        ...filesBelow(home),
+        // Flight records are meant to stay, records of sessions are not.
+        ...filesBelow(join(stateHome, 'ssm-proxy', 'sessions')),
+      ];
+      await until('nothing is left', () => left().length === 0, NOTHING_LEFT_MS).catch(() => {});
+      assert.deepEqual(left(), []);
+    },
+    liftPaces() {
+      controls.changeFaults({ rateLimit: { messagesPerSecond: 0 } });
+      controls.changeBehaviour({ paceMs: 0 });
+    },
+    reset() {
+      controls.resetFaults();
+      for (const { instanceId } of emulator.instances) {
+        controls.changeBehaviour({ ...USUAL_BEHAVIOUR }, instanceId);
+      }
+    },
+    async close() {
+      await emulator.close();
+      await sshd?.close();
+      rmSync(directory, { recursive: true, force: true });
+    },
+  };
+}
+
+/** Directories may stay: programs make them once for what they keep while they run. */
+function filesBelow(directory: string): string[] {
+  if (!existsSync(directory)) return [];
+  return readdirSync(directory, { recursive: true, withFileTypes: true })
+    .filter((entry) => !entry.isDirectory())
+    .map(({ name }) => `file ${name} below ${directory}`);
+}
+
+/** What tests change about agents. */
+const USUAL_BEHAVIOUR = { paceMs: 1, dialDelayMs: 0, handshakeDelayMs: 0, portFailureMs: 60_000 } as const;
+
+async function startRealSshd(isWanted: boolean, makeFolder: () => string): Promise<Sshd | undefined> {
+  return isWanted && findProgram('sshd') !== undefined ? startSshd(makeFolder()) : undefined;
+}
+
+/** Host keys that are known: ssh has nothing to say about them. */
+function knownHosts(emulator: Emulator, sshd: Sshd | undefined): string {
+  const keys = sshd === undefined ? [] : [sshd.hostKey];
+  for (const { name } of emulator.instances) {
+    const file = join(emulator.directory, name, 'ssh_host_ed25519_key');
+    const text = readIfThere(file);
+    if (text === undefined) continue;
+    const key = ssh2.utils.parseKey(text);
+    if (key instanceof Error) throw key;
+    keys.push(`${key.type} ${key.getPublicSSH().toString('base64')}`);
+  }
+  return keys.map((key) => `* ${key}\n`).join('');
+}
+
+function readIfThere(file: string): string | undefined {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch {
+    return undefined;
+  }
+}
+
+function sshConfig(emulator: Emulator, directory: string): string {
+  const lines = emulator.instances.flatMap(({ privateIp, instanceId, name, user, identityFile }) => [
+    `Host ${privateIp} ${instanceId} ${name}`,
+    `    User ${user}`,
+    `    IdentityFile "${identityFile ?? ''}"`,
+  ]);
+  const quote = (path: string): string => `'${path.replaceAll("'", "'\\''").replaceAll('%', '%%')}'`;
+  lines.push(
+    'Host *',
+    `    ProxyCommand ${quote(process.execPath)} ${quote(cliPath)} connect %h %p`,
+    `    UserKnownHostsFile "${join(directory, 'known_hosts')}"`,
+    '    GlobalKnownHostsFile /dev/null',
+    '    StrictHostKeyChecking yes',
+    '    IdentitiesOnly yes',
+    '    IdentityAgent none',
+    '    PreferredAuthentications publickey',
+    '    BatchMode yes',
+    // Its messages would hide ours; LogLevel stays the usual one.
+    '    ConnectTimeout 60',
+    '',
+  );
+  return lines.join('\n');
+}
