@@ -12,7 +12,7 @@ import type { WebSocketOptions } from '../../src/transport/websocket.ts';
 import { MAX_MESSAGE_BYTES, createWebSocketConnect } from '../../src/transport/websocket.ts';
 import type { AwsHome } from '../support/aws-home.ts';
 import { createAwsHome } from '../support/aws-home.ts';
-import { closedPort, serveProxy, serveSilence, serveWebSocket } from '../support/aws-server.ts';
+import { closedPort, serveProxy, serveRaw, serveSilence, serveWebSocket } from '../support/aws-server.ts';
 import { TransportRecorder } from '../support/transport-recorder.ts';
 
 const PATH = '/v1/data-channel/me@example.com-0a%2fB?role=publish_subscribe&cell-number=ab+/c==';
@@ -505,6 +505,28 @@ describe('TLS and proxies', () => {
     assert.equal(server.upgrades[0]?.url, PATH);
     transport.close();
     assert.equal((await events.close()).code, 1000);
+  });
+
+  it('a proxy that hangs up in the middle is ENDPOINT_UNREACHABLE', async () => {
+    for (const answer of ['', 'HTTP/1.1 200 Connection established\r\n\r\n', 'SSH-2.0-nothing\r\n']) {
+      await using broken = await serveRaw(answer);
+      const env = { HTTPS_PROXY: `http://127.0.0.1:${String(broken.port)}` };
+      const error = await failure(open('wss://ssmmessages.example.com/', env));
+      assert.match(error.code, /^(ENDPOINT_UNREACHABLE|CHANNEL_OPEN_FAILED)$/, answer);
+      assert.doesNotMatch(error.message, /undefined/);
+    }
+  });
+
+  it('an open connection through a proxy ends when it is destroyed', async () => {
+    await using server = await echo();
+    await using proxy = await serveProxy(() => ({ port: server.port }));
+    const env = { AWS_CA_BUNDLE: caFile, HTTPS_PROXY: proxy.url };
+    const { events, transport } = open(`wss://localhost.:${String(server.port)}/`, env);
+    await events.until(() => events.isOpen && server.sockets.length === 1);
+    const gone = new Promise((resolve) => server.sockets[0]?.once('close', resolve));
+    transport.destroy();
+    assert.equal((await events.close()).error, undefined);
+    await gone;
   });
 
   it('a proxy may speak TLS itself, and is checked against the bundle too', async () => {
