@@ -54,12 +54,12 @@ export function serveSession(session: Session, context: SessionContext): void {
   });
   session.on('shell', (accept) => {
     context.log.debug('shell');
-    const channel = accept();
+    const channel = guarded(accept());
     onSignal = runOnTerminal(channel, `exec ${context.home.shell}`);
   });
   session.on('exec', (accept, _reject, info) => {
     context.log.debug('exec');
-    const channel = accept();
+    const channel = guarded(accept());
     onSignal =
       terminal === undefined
         ? runCommand(channel, info.command, env, context)
@@ -71,8 +71,7 @@ export function serveSession(session: Session, context: SessionContext): void {
       return;
     }
     context.log.debug('sftp');
-    const channel = accept();
-    channel.on('error', () => {});
+    const channel = guarded(accept());
     serveSftp(channel, context.home.directory, context.log, (status) => endChannel(channel, status, null));
   });
 
@@ -82,7 +81,6 @@ export function serveSession(session: Session, context: SessionContext): void {
     const term = terminal?.term ?? '';
     let isGone = false;
     let signal: ((signal: NodeJS.Signals) => void) | undefined;
-    channel.on('error', () => {});
     channel.once('close', () => {
       isGone = true;
     });
@@ -120,7 +118,6 @@ function runCommand(
   });
   const group = groupOf(child);
   context.processes.add(group);
-  channel.on('error', () => {});
   channel.once('close', () => context.processes.hangUp(group));
   // A command that does not read its input to the end is no error.
   child.stdin.on('error', () => {});
@@ -178,6 +175,13 @@ const NO_WAITING_CHUNK = {
   _chunkErr: undefined,
   _chunkcbErr: undefined,
 };
+
+/** A channel on which writing after its end is no error: the client may close it at any time. */
+function guarded(channel: ServerChannel): ServerChannel {
+  channel.on('error', () => {});
+  channel.stderr.on('error', () => {});
+  return channel;
+}
 
 /** Sends exit status or signal and closes the channel, after all output has left. */
 function endChannel(channel: ServerChannel, status: number | null, signal: NodeJS.Signals | null): void {
