@@ -202,6 +202,10 @@ function actOnSession(controls: Controls, sessionId: string, action: string, inp
     case 'half-open':
       controls.halfOpenSession(sessionId);
       return DONE;
+    case 'pause':
+    case 'start':
+      controls.notifySession(sessionId, asOneOf(given['side'], 'side', ['client', 'agent']), action);
+      return DONE;
     case 'terminate':
       controls.terminateSession(sessionId, optional(given['output'], 'output', asString) ?? '');
       return DONE;

@@ -200,6 +200,11 @@ export class Controls {
     this.#session(sessionId).halfOpenClient();
   }
 
+  /** Sends pause_publication or start_publication to one side, as the service does. */
+  notifySession(sessionId: string, side: 'client' | 'agent', what: 'pause' | 'start'): void {
+    this.#session(sessionId).notify(side, what);
+  }
+
   /** As TerminateSession; `output` is put into channel_closed. */
   terminateSession(sessionId: string, output = ''): void {
     this.#session(sessionId).end(output);

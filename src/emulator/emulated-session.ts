@@ -4,6 +4,7 @@
  */
 import type { TimerHandle } from '../clock.ts';
 import type { LogFields } from '../log.ts';
+import { MESSAGE_TYPE } from '../protocol/message.ts';
 import type {
   AgentSession,
   AgentSessionRequest,
@@ -14,6 +15,7 @@ import type {
 import type { ClientLink } from './client-link.ts';
 import { resolveDial } from './instance.ts';
 import type { EmulatedInstance } from './instance.ts';
+import { LifetimeSet } from './lifetime-set.ts';
 import { Relay } from './relay.ts';
 import type { RelayStats } from './relay.ts';
 import { formatChannelClosed } from './service-messages.ts';
@@ -68,7 +70,7 @@ export class EmulatedSession {
   #agent: AgentSession | undefined;
   #finalStats: AgentStats | undefined;
   #link: ClientLink | undefined;
-  readonly #lifetimes = new Map<string, { startedAt: number; timer: TimerHandle }>();
+  readonly #lifetimes: LifetimeSet;
   readonly #timers = new Set<TimerHandle>();
   readonly #trace: TraceEntry[] = [];
   #idleSince: number;
@@ -80,6 +82,7 @@ export class EmulatedSession {
     this.facts = facts;
     this.#parts = parts;
     const { clock } = parts.world;
+    this.#lifetimes = new LifetimeSet(clock);
     this.#startedAt = clock.serviceNow();
     this.#idleSince = this.#startedAt;
     this.startWall = clock.wallNow();
@@ -140,8 +143,7 @@ export class EmulatedSession {
     this.#link = link;
     if (this.#status !== 'Terminating') this.#status = 'Connected';
     this.#note('client.attached', { isMuted });
-    this.#restart('channel');
-    this.#restart('cut');
+    this.#restart('channel', 'cut');
     this.#relay.attachClient(link, isMuted);
     replaced?.close(1000, 'Bye');
   }
@@ -175,6 +177,12 @@ export class EmulatedSession {
 
   halfOpenClient(): void {
     this.#link?.halfOpen();
+  }
+
+  /** The service's own pause or start of one side, unasked for. */
+  notify(side: 'client' | 'agent', what: 'pause' | 'start'): void {
+    const { PAUSE_PUBLICATION, START_PUBLICATION } = MESSAGE_TYPE;
+    this.#relay.notify(side, what === 'pause' ? PAUSE_PUBLICATION : START_PUBLICATION);
   }
 
   // ---- the agent ---------------------------------------------------------------------------------------------
@@ -229,12 +237,13 @@ export class EmulatedSession {
   rearm(): void {
     if (this.#isOver) return;
     const { lifetimes, link, agent } = this.#parts.world.faults;
-    this.#arm('session', lifetimes.sessionMs, () => this.end(lifetimes.sessionOutput));
-    this.#arm('idle', lifetimes.idleMs, () => this.#checkIdle());
-    this.#arm('channel', lifetimes.channelMs, () => this.#link?.close(1000, 'Bye'));
-    this.#arm('cut', link.cutEveryMs, () => this.cutClient());
-    this.#arm('agent-channel', lifetimes.channelMs, () => this.#dropAgentAgain('agent-channel'));
-    this.#arm('agent-drop', agent.dropEveryMs, () => this.#dropAgentAgain('agent-drop'));
+    const set = this.#lifetimes;
+    set.arm('session', lifetimes.sessionMs, () => this.end(lifetimes.sessionOutput), this.#startedAt);
+    set.arm('idle', lifetimes.idleMs, () => this.#checkIdle(), this.#idleSince);
+    set.arm('channel', lifetimes.channelMs, () => this.#link?.close(1000, 'Bye'));
+    set.arm('cut', link.cutEveryMs, () => this.cutClient());
+    set.arm('agent-channel', lifetimes.channelMs, () => this.#dropAgentAgain('agent-channel'));
+    set.arm('agent-drop', agent.dropEveryMs, () => this.#dropAgentAgain('agent-drop'));
   }
 
   // ---- inside ------------------------------------------------------------------------------------------------
@@ -268,8 +277,7 @@ export class EmulatedSession {
     }
     this.#agent = agent;
     this.#relay.attachAgent(agent);
-    this.#restart('agent-channel');
-    this.#restart('agent-drop');
+    this.#restart('agent-channel', 'agent-drop');
   }
 
   #dropAgentAgain(name: string): void {
@@ -279,37 +287,19 @@ export class EmulatedSession {
 
   #checkIdle(): void {
     const { clock, faults } = this.#parts.world;
-    const leftMs = this.#idleSince + faults.lifetimes.idleMs - clock.serviceNow();
-    if (leftMs <= 1) {
-      this.#note('session.idle');
-      this.end(faults.lifetimes.idleOutput);
+    const { idleMs, idleOutput } = faults.lifetimes;
+    if (this.#idleSince + idleMs - clock.serviceNow() > 1) {
+      this.#lifetimes.arm('idle', idleMs, () => this.#checkIdle(), this.#idleSince);
       return;
     }
-    this.#lifetimes.set('idle', {
-      startedAt: this.#idleSince,
-      timer: clock.setLifetime(leftMs, () => this.#checkIdle()),
-    });
+    this.#note('session.idle');
+    this.end(idleOutput);
   }
 
-  /** Starts the clock of this name anew, from now. */
-  #restart(name: string): void {
-    this.#lifetimes.get(name)?.timer.cancel();
-    this.#lifetimes.delete(name);
+  /** Starts the clocks of these names anew, from now. */
+  #restart(...names: readonly string[]): void {
+    for (const name of names) this.#lifetimes.reset(name);
     this.rearm();
-  }
-
-  /** A lifetime of the session or of something in it; keeps its start when settings change. 0: none. */
-  #arm(name: string, durationMs: number, callback: () => void): void {
-    const { clock } = this.#parts.world;
-    const running = this.#lifetimes.get(name);
-    running?.timer.cancel();
-    const startedAt = running?.startedAt ?? (name === 'session' ? this.#startedAt : clock.serviceNow());
-    if (durationMs === 0) {
-      this.#lifetimes.delete(name);
-      return;
-    }
-    const leftMs = Math.max(0, startedAt + durationMs - clock.serviceNow());
-    this.#lifetimes.set(name, { startedAt, timer: clock.setLifetime(leftMs, callback) });
   }
 
   #finish(status: 'Terminated' | 'Failed', output: string): void {
@@ -367,7 +357,6 @@ export class EmulatedSession {
   #clearTimers(): void {
     for (const timer of this.#timers) timer.cancel();
     this.#timers.clear();
-    for (const { timer } of this.#lifetimes.values()) timer.cancel();
     this.#lifetimes.clear();
   }
 }

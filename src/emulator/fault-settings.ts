@@ -32,6 +32,7 @@ const MAX_LIST = 10_000;
 const CHOICES: Readonly<Record<string, readonly string[]>> = {
   'link.blackhole': ['none', 'to-client', 'to-agent', 'both'],
   'absent.clientFrames': ['drop', 'keep'],
+  'absent.firstFrames': ['drop', 'keep'],
   'resume.ended': ['error', 'empty-token'],
   'resume.streamUrl': ['same', 'other', 'none'],
   'resume.oldUrl': ['works', 'silent'],

@@ -82,8 +82,10 @@ export interface Faults {
   };
   /** What the service does when one side's channel is away. */
   absent: {
-    /** The agent's messages for an absent client. */
+    /** The agent's messages for a client that was here and is gone. */
     clientFrames: 'drop' | 'keep';
+    /** Its messages before the client's first channel is open. */
+    firstFrames: 'drop' | 'keep';
     /** pause_publication to the agent when the client's channel goes. */
     pauseAgent: boolean;
     /** start_publication to the agent when the client is back. */
@@ -179,7 +181,13 @@ export function defaultFaults(): Faults {
       badTokenCloseCode: 1008,
       startPublicationFirst: true,
     },
-    absent: { clientFrames: 'drop', pauseAgent: true, startAgent: true, pauseClient: true },
+    absent: {
+      clientFrames: 'drop',
+      firstFrames: 'drop',
+      pauseAgent: true,
+      startAgent: true,
+      pauseClient: true,
+    },
     resume: { ended: 'error', streamUrl: 'same', oldUrl: 'works' },
     agent: { startDelayMs: 40, reconnectMs: 300, dropEveryMs: 0 },
     lifetimes: {

@@ -177,6 +177,12 @@ export class Relay {
     if (this.#isAgentUp) this.#agent?.receive(data);
   }
 
+  /** A pause or start made by the service. */
+  notify(side: 'client' | 'agent', type: Publication): void {
+    if (side === 'client') this.#notifyClient(type);
+    else this.#notifyAgent(type);
+  }
+
   /** The client's socket took some of what was buffered. */
   clientDrained(): void {
     if (!this.#isAgentHeldBack || (this.#link?.bufferedBytes ?? 0) > SLOW_LOW_BYTES) return;
@@ -244,7 +250,8 @@ export class Relay {
     const link = this.#link;
     if (link === undefined) {
       const mayKeep = this.#kept.length < KEEP_MESSAGES && this.#keptBytes + data.length <= KEEP_BYTES;
-      if (absent.clientFrames === 'keep' && mayKeep) {
+      const rule = this.#hasHadClient ? absent.clientFrames : absent.firstFrames;
+      if (rule === 'keep' && mayKeep) {
         this.#kept.push(data);
         this.#keptBytes += data.length;
       } else this.#stats.lostToClient += 1;

@@ -234,6 +234,16 @@ test('the other way round: frames are kept, and the agent hears nothing', async 
   });
 });
 
+test('frames from before the first channel are kept when told so', async () => {
+  await bench.with({ absent: { firstFrames: 'keep' } }, async () => {
+    const ticket = await bench.start();
+    const agent = await bench.agentOf(ticket.sessionId);
+    agent.output('early');
+    const client = bench.connect(ticket);
+    await eventually('output', () => client.output.toString() === 'early');
+  });
+});
+
 test('an absent agent makes a pause_publication of every data message, and is back after its time', async () => {
   await bench.with({ agent: { reconnectMs: 50 } }, async () => {
     const session = await bench.open();
