@@ -4,6 +4,7 @@
 //   node scripts/bootstrap.mjs demo [options]     the demo against the emulator (scripts/demo.ts)
 //   node scripts/bootstrap.mjs build              dist/, also as npm's `prepare`
 //   node scripts/bootstrap.mjs types              declarations for the package, npm's `prepack`
+//   node scripts/bootstrap.mjs <measurement>      fuzz, soak, reliability or faults (scripts/<measurement>.ts)
 //
 // Node builtins only at the top: what needs node_modules is imported after the installation.
 import { dirname } from 'node:path';
@@ -11,6 +12,9 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import { ensureInstalled } from './install.mjs';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
+
+/** Measurements, too long for `npm test`: each is scripts/<name>.ts with `run(args)`. */
+const measurements = ['fuzz', 'soak', 'reliability', 'faults'];
 
 const programs = {
   async test(args) {
@@ -33,7 +37,17 @@ const programs = {
     buildTypes();
     return 0;
   },
+  ...Object.fromEntries(measurements.map((name) => [name, (args) => measure(name, args)])),
 };
+
+async function measure(name, args) {
+  const { buildDist, buildScript } = await import('./build.mjs');
+  const { ensureSystemPackages } = await import('./system-packages.mjs');
+  if (name === 'reliability') ensureSystemPackages();
+  if (await buildDist()) process.stderr.write('Built dist/.\n');
+  const { run } = await import(pathToFileURL(await buildScript(name)).href);
+  return run(args);
+}
 
 async function main() {
   const [name = '', ...args] = process.argv.slice(2);
