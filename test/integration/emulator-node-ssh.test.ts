@@ -529,7 +529,7 @@ describe('logging in', LIMIT, () => {
     assert.equal((await ssh(['true'])).status, 0);
   });
 
-  test('the client answers keepalives', async () => {
+  test('keepalives of the client are answered', async () => {
     const args = [
       ...sshOptions(),
       ...portOption(),
