@@ -30,6 +30,14 @@ export interface ConnectOptions {
   readonly parameters?: Readonly<Record<string, readonly string[]>>;
   /** From the call to the first byte of the far end, in ms; default 30,000. */
   readonly connectTimeoutMs?: number;
+  /** How long a lost connection may take to come back before the stream fails, in ms; default 10 min. */
+  readonly resumeTimeoutMs?: number;
+  /** Age of the WebSocket from which it is renewed in a quiet moment, in ms; default 50 min. */
+  readonly renewAfterMs?: number;
+  /** Between two WebSocket pings, in ms; default 25 s. */
+  readonly pingIntervalMs?: number;
+  /** How long the answer to a ping may take, in ms; default 10 s. */
+  readonly pongTimeoutMs?: number;
   /** `safe` (default) is 900 messages of 1024 bytes a second, `off` has no limit, a number is messages a second. */
   readonly pace?: 'safe' | 'off' | number;
   /** Shown in CloudTrail; default: the name and version of this package. */
@@ -110,6 +118,12 @@ function request(options: ConnectOptions): Parameters<typeof openSession>[0] {
     parameters: options.parameters ?? {},
     connectTimeoutMs: options.connectTimeoutMs ?? DEFAULT_CONNECT_TIMEOUT_MS,
     timeLimitName: 'connectTimeoutMs',
+    times: {
+      resumeTimeoutMs: options.resumeTimeoutMs,
+      renewAfterMs: options.renewAfterMs,
+      pingIntervalMs: options.pingIntervalMs,
+      pongTimeoutMs: options.pongTimeoutMs,
+    },
     messagesPerSecond: pace === 'safe' ? SAFE_MESSAGES_PER_SECOND : pace === 'off' ? undefined : pace,
     reason:
       options.reason ?? `ssm-proxy/${VERSION} connect ${options.target}:${options.port ?? DEFAULT_PORT}`,

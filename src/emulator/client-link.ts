@@ -203,7 +203,9 @@ export class ClientLink {
 
 /** Drops a connection with RST where the platform can (plain TCP), else with FIN. */
 export function resetSocket(socket: Duplex): void {
-  if (socket instanceof net.Socket && !('encrypted' in socket) && !socket.destroyed) socket.resetAndDestroy();
+  // A socket that is being ended cannot be reset any more: Node would leave its handle open for ever.
+  const canReset = socket instanceof net.Socket && !('encrypted' in socket) && !socket.writableEnded;
+  if (canReset && !socket.destroyed) socket.resetAndDestroy();
   else socket.destroy();
 }
 
