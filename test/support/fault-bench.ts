@@ -98,10 +98,9 @@ async function bulk(stream: Talker, seed: number, bytes: number): Promise<void> 
   // By hand: leaving a for await loop would destroy the stream, and with it what is still being sent.
   const incoming = stream[Symbol.asyncIterator]();
   while (got < bytes + 32) {
-    const { value, done } = await incoming.next();
-    assert.ok(done !== true, 'the stream goes on');
-    received.push(value);
-    got += value.length;
+    const chunk = await nextChunk(incoming);
+    received.push(chunk);
+    got += chunk.length;
   }
   await sending;
   const all = Buffer.concat(received);
@@ -119,12 +118,16 @@ async function dialogue(stream: Talker, seed: number): Promise<void> {
     stream.write(said);
     let heard = Buffer.alloc(0);
     while (heard.length < said.length) {
-      const { value, done } = await incoming.next();
-      assert.ok(done !== true, 'the stream goes on');
-      heard = Buffer.concat([heard, value]);
+      heard = Buffer.concat([heard, await nextChunk(incoming)]);
     }
     assert.ok(heard.equals(said), `round ${round}`);
   }
+}
+
+async function nextChunk(incoming: AsyncIterator<Buffer>): Promise<Buffer> {
+  const next = await incoming.next();
+  if (next.done === true) throw new Error('the stream ended early');
+  return next.value;
 }
 
 interface Judge {
