@@ -1,13 +1,15 @@
 /** Refused credentials and missing permissions, in the words of each service, as the real SDK reports them. */
+import { Sha256 } from '@aws-crypto/sha256-js';
+import { SignatureV4 } from '@smithy/signature-v4';
 import assert from 'node:assert/strict';
 import * as http from 'node:http';
 import { after, before, test } from 'node:test';
 import { DescribeInstancesCommand } from '@aws-sdk/client-ec2';
-import { DescribeSessionsCommand, StartSessionCommand } from '@aws-sdk/client-ssm';
+import { DescribeSessionsCommand, SSMClient, StartSessionCommand } from '@aws-sdk/client-ssm';
 import { AssumeRoleCommand, GetCallerIdentityCommand } from '@aws-sdk/client-sts';
 import { startEmulator } from '../../src/emulator/server.ts';
 import type { Emulator } from '../../src/emulator/server.ts';
-import { sdkClients } from '../support/emulator-clients.ts';
+import { sdkClients, sdkOptions } from '../support/emulator-clients.ts';
 import type { SdkClients, SdkCredentials } from '../support/emulator-clients.ts';
 import { scriptedAgents } from '../support/scripted-agent.ts';
 
@@ -163,6 +165,25 @@ test('a missing permission names who may not do what on what', async () => {
   emulator.controls.changeIdentity(identity.accessKeyId, { denied: [] });
   await sdk.ec2.send(new DescribeInstancesCommand({}));
   sdk.destroy();
+});
+
+test('credentials scoped to another service', async () => {
+  const ssm = new SSMClient({
+    ...sdkOptions(emulator),
+    signer: new SignatureV4({
+      service: 'ec2',
+      region: emulator.region,
+      credentials: emulator.credentials,
+      sha256: Sha256,
+    }),
+  });
+  const found = await refusalOf(() => ssm.send(new DescribeSessionsCommand({ State: 'Active' })));
+  assert.deepEqual(found, {
+    name: 'InvalidSignatureException',
+    message: "Credential should be scoped to correct service: 'ssm'.",
+    status: 400,
+  });
+  ssm.destroy();
 });
 
 // ---- requests no SDK sends ---------------------------------------------------------------------------------

@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { decodeMessage, isDigestValid, MESSAGE_TYPE } from '../../src/protocol/message.ts';
-import { eventually } from '../support/emulator-clients.ts';
+
+import { until } from '../support/until.ts';
 import type { ChannelClient } from '../support/emulator-clients.ts';
 import { RecordingClock } from '../support/recording-clock.ts';
 import type { ScriptedAgent } from '../support/scripted-agent.ts';
@@ -30,8 +31,8 @@ test('messages are dropped in the direction of the rule only', async () => {
       agent.output(text);
       client.input(text);
     }
-    await eventually('output', () => received(client).length === 3);
-    await eventually('input', () => heard(agent).length === 5);
+    await until('output', () => received(client).length === 3);
+    await until('input', () => heard(agent).length === 5);
     assert.deepEqual(received(client), ['a', 'c', 'e']);
     assert.equal(bench.session(sessionId).relay.lostToClient, 2);
   });
@@ -41,13 +42,13 @@ test('messages are duplicated, delayed and reordered', async () => {
   await bench.with({ rules: [{ action: 'duplicate', count: 1, delayMs: 0 }] }, async () => {
     const { client, agent } = await bench.open();
     for (const text of ['a', 'b']) agent.output(text);
-    await eventually('output', () => received(client).length === 3);
+    await until('output', () => received(client).length === 3);
     assert.deepEqual(received(client), ['a', 'a', 'b']);
   });
   await bench.with({ rules: [{ action: 'delay', count: 1, delayMs: 60 }] }, async () => {
     const { client, agent } = await bench.open();
     for (const text of ['a', 'b']) agent.output(text);
-    await eventually('output', () => received(client).length === 2);
+    await until('output', () => received(client).length === 2);
     assert.deepEqual(received(client), ['b', 'a']);
   });
   await bench.with(
@@ -55,7 +56,7 @@ test('messages are duplicated, delayed and reordered', async () => {
     async () => {
       const { client, agent } = await bench.open();
       for (const text of ['a', 'b', 'c', 'd']) client.input(text);
-      await eventually('input', () => heard(agent).length === 4);
+      await until('input', () => heard(agent).length === 4);
       assert.deepEqual(heard(agent), ['b', 'c', 'a', 'd']);
     },
   );
@@ -65,7 +66,7 @@ test('a message held for reordering arrives by itself when nothing follows', asy
   await bench.with({ rules: [{ action: 'reorder', behind: 3 }] }, async () => {
     const { client, agent } = await bench.open();
     agent.output('alone');
-    await eventually('output', () => received(client).length === 1);
+    await until('output', () => received(client).length === 1);
   });
 });
 
@@ -74,16 +75,16 @@ test('damaged messages arrive damaged, either way', async () => {
     const { client, agent } = await bench.open();
     agent.output('x');
     client.input('y');
-    const output = await eventually('output', () => client.ofType(OUTPUT_STREAM_DATA)[0]);
-    const input = await eventually('input', () => agent.ofType(INPUT_STREAM_DATA)[0]);
+    const output = await until('output', () => client.ofType(OUTPUT_STREAM_DATA)[0]);
+    const input = await until('input', () => agent.ofType(INPUT_STREAM_DATA)[0]);
     assert.deepEqual([isDigestValid(output), isDigestValid(input)], [false, false]);
   });
   await bench.with({ rules: [{ action: 'truncate' }] }, async () => {
     const { client, agent } = await bench.open();
     agent.output('x');
     client.input('y');
-    await eventually('output', () => client.undecodable.length === 1);
-    const input = await eventually('input', () => agent.raw[0]);
+    await until('output', () => client.undecodable.length === 1);
+    const input = await until('input', () => agent.raw[0]);
     assert.throws(() => decodeMessage(input));
   });
 });
@@ -98,7 +99,7 @@ test('the client’s socket is cut after N messages, again and again, and the se
       client = await bench.reopen(session);
     }
     for (let i = 0; i < 6; i += 1) session.agent.output(`end ${i}`);
-    await eventually('the rest', () => received(client).length === 6);
+    await until('the rest', () => received(client).length === 6);
     assert.equal(bench.session(session.sessionId).status, 'Connected');
   });
 });
@@ -138,7 +139,7 @@ test('a half-open channel carries nothing, answers nothing, and is noticed when 
   await bench.with({ rules: [{ action: 'half-open', count: 1 }] }, async () => {
     const session = await bench.open();
     session.agent.output('vanishes');
-    await eventually('half-open', () =>
+    await until('half-open', () =>
       bench.session(session.sessionId).trace.some((entry) => entry.event === 'fault.half-open'),
     );
     session.agent.output('vanishes too');
@@ -147,14 +148,14 @@ test('a half-open channel carries nothing, answers nothing, and is noticed when 
     // A second session's round trip shows that time has passed for the first one as well.
     const other = await bench.open();
     other.client.webSocket.ping();
-    await eventually('the other one is answered', () => other.client.pongs === 1);
+    await until('the other one is answered', () => other.client.pongs === 1);
     assert.deepEqual([received(session.client), heard(session.agent), session.client.pongs], [[], [], 0]);
     assert.equal(session.client.closed, undefined);
     session.client.destroy();
-    await eventually('noticed', () => bench.session(session.sessionId).status === 'Disconnected');
+    await until('noticed', () => bench.session(session.sessionId).status === 'Disconnected');
     const client = await bench.reopen(session);
     session.agent.output('back');
-    await eventually('output', () => received(client).includes('back'));
+    await until('output', () => received(client).includes('back'));
   });
 });
 
@@ -164,14 +165,14 @@ test('a blackhole swallows one direction or both, and pongs', async () => {
     agent.output('lost');
     client.webSocket.ping();
     client.input('heard');
-    await eventually('input', () => heard(agent).length === 1);
+    await until('input', () => heard(agent).length === 1);
   });
   await bench.with({ link: { blackhole: 'both' } }, async () => {
     client.input('lost');
-    await eventually('swallowed', () => bench.session(sessionId).relay.lostToAgent === 1);
+    await until('swallowed', () => bench.session(sessionId).relay.lostToAgent === 1);
   });
   agent.output('found');
-  await eventually('output', () => received(client).length === 1);
+  await until('output', () => received(client).length === 1);
   assert.deepEqual([received(client), heard(agent), client.pongs], [['found'], ['heard'], 0]);
 });
 
@@ -192,7 +193,7 @@ test('faults can be aimed at the handshake, and at the service’s own messages'
     agent.output('first');
     agent.output('second');
     agent.uplink.complete('Success', '');
-    await eventually('the end', () => bench.session(sessionId).status === 'Terminated');
+    await until('the end', () => bench.session(sessionId).status === 'Terminated');
     await client.gone();
     assert.deepEqual(
       client.messages.map((message) => message.payload.toString()),
@@ -211,7 +212,7 @@ test('random faults repeat with their seed', async () => {
         for (let i = 0; i < 40; i += 1) agent.output(String(i));
         bench.emulator.controls.changeFaults({ rules: [] });
         agent.output('end');
-        await eventually('the end', () => received(client).includes('end'));
+        await until('the end', () => received(client).includes('end'));
         got = received(client);
       },
     );
@@ -232,8 +233,8 @@ test('latency delays opening, messages and pongs, in order', async () => {
     assert.deepEqual(clock.delays.filter((delay) => delay === 82 || delay === 41).slice(0, 2), [82, 41]);
     for (let i = 0; i < 50; i += 1) agent.output(String(i));
     client.webSocket.ping();
-    await eventually('output', () => received(client).length === 50);
-    await eventually('a pong', () => client.pongs === 1);
+    await until('output', () => received(client).length === 50);
+    await until('a pong', () => client.pongs === 1);
     assert.deepEqual(
       received(client),
       Array.from({ length: 50 }, (_, i) => String(i)),
@@ -247,9 +248,9 @@ test('a bandwidth cap holds in its direction', async () => {
     // 40 messages of 1000 bytes: the last one leaves after 0.2 s, and input is not held up.
     for (let i = 0; i < 40; i += 1) agent.output(Buffer.alloc(880));
     for (let i = 0; i < 40; i += 1) client.input(Buffer.alloc(880));
-    await eventually('input', () => heard(agent).length === 40);
+    await until('input', () => heard(agent).length === 40);
     const outputSoFar = received(client).length;
-    await eventually('output', () => received(client).length === 40);
+    await until('output', () => received(client).length === 40);
     assert.ok(outputSoFar < 40);
   });
 });
@@ -262,7 +263,7 @@ test('messages in flight at a cut are lost', async () => {
     await session.client.gone();
     const client = await bench.reopen(session);
     session.agent.output('later');
-    await eventually('output', () => received(client).length > 0);
+    await until('output', () => received(client).length > 0);
     assert.deepEqual(received(client), ['later']);
   });
 });
@@ -271,7 +272,7 @@ test('messages to the client can come as WebSocket fragments', async () => {
   await bench.with({ link: { fragmentBytes: 100 } }, async () => {
     const { client, agent } = await bench.open();
     const data = agent.output(Buffer.alloc(70_000, 3));
-    await eventually('output', () => client.ofType(OUTPUT_STREAM_DATA).length === 1);
+    await until('output', () => client.ofType(OUTPUT_STREAM_DATA).length === 1);
     assert.ok(client.raw.some((raw) => raw.equals(data)));
   });
 });
@@ -293,7 +294,7 @@ test('the socket can be cut, and the agent dropped, by the clock', async () => {
   });
   await bench.with({ agent: { dropEveryMs: 40, reconnectMs: 10 } }, async () => {
     const { agent } = await bench.open();
-    await eventually('dropped twice and back', () => agent.events.length >= 4);
+    await until('dropped twice and back', () => agent.events.length >= 4);
     assert.deepEqual(agent.events.slice(0, 4), ['down', 'up', 'down', 'up']);
   });
 });

@@ -12,7 +12,8 @@ import { startEmulator } from '../../src/emulator/server.ts';
 import type { EmulatorState } from '../../src/emulator/controls.ts';
 import { writeSshConfig } from '../../src/emulator/ssh-files.ts';
 import { MESSAGE_TYPE } from '../../src/protocol/message.ts';
-import { eventually, sdkClients } from '../support/emulator-clients.ts';
+import { sdkClients } from '../support/emulator-clients.ts';
+import { until } from '../support/until.ts';
 import { RecordingClock } from '../support/recording-clock.ts';
 import { scriptedAgents } from '../support/scripted-agent.ts';
 import { ServiceBench } from '../support/service-bench.ts';
@@ -120,12 +121,12 @@ test('sessions are acted on', async () => {
   assert.deepEqual(await closed.client.gone(), { code: 1001, reason: 'why not' });
   const paused = await bench.open();
   await control('POST', `sessions/${paused.sessionId}/pause`, { side: 'client' });
-  await eventually('pause', () => paused.client.ofType(MESSAGE_TYPE.PAUSE_PUBLICATION)[0]);
+  await until('pause', () => paused.client.ofType(MESSAGE_TYPE.PAUSE_PUBLICATION)[0]);
   await control('POST', `sessions/${paused.sessionId}/start`, { side: 'agent' });
-  await eventually('start', () => paused.agent.ofType(MESSAGE_TYPE.START_PUBLICATION)[0]);
+  await until('start', () => paused.agent.ofType(MESSAGE_TYPE.START_PUBLICATION)[0]);
   const killed = await bench.open();
   await control('POST', `sessions/${killed.sessionId}/drop-agent`, { forMs: 5 });
-  await eventually('back', () => killed.agent.events.includes('up'));
+  await until('back', () => killed.agent.events.includes('up'));
   await control('POST', `sessions/${killed.sessionId}/kill-agent`);
   assert.deepEqual(killed.agent.events, ['down', 'up', 'killed']);
   await control('POST', `sessions/${killed.sessionId}/terminate`, { output: 'enough' });
@@ -203,7 +204,7 @@ test('StartSession fails for some calls, for some time, or for one target', asyn
   await bench.with({ api: { failures: [{ ...failure, forMs: 60 }] } }, async () => {
     await assert.rejects(start(), { name: 'TargetNotConnected' });
     const end = performance.now() + 80;
-    await eventually('the time is over', () => performance.now() > end);
+    await until('the time is over', () => performance.now() > end);
     await start();
   });
   await bench.with({ api: { failures: [{ ...failure, target: 'i-00000000000000000' }] } }, async () => {
@@ -245,7 +246,7 @@ test('the API can be slow, silent, or cut the connection', async () => {
     const command = new GetConnectionStatusCommand({ Target: bench.instanceId });
     const hanging = bench.sdk.ssm.send(command, { abortSignal: abort.signal });
     const refused = assert.rejects(hanging, { name: 'AbortError' });
-    await eventually(
+    await until(
       'the call came in',
       () => bench.emulator.controls.state().calls['ssm:GetConnectionStatus']?.refused['hang'],
     );
@@ -298,7 +299,7 @@ test('over TLS the API and the data channel are trusted with the CA file, and no
   const session = await tls.open({ ca });
   assert.match(session.streamUrl, /^wss:/);
   session.agent.output('over TLS');
-  await eventually('output', () => session.client.output.toString() === 'over TLS');
+  await until('output', () => session.client.output.toString() === 'over TLS');
   tls.emulator.controls.cutSession(session.sessionId);
   assert.equal((await session.client.gone()).code, 1006);
   const distrustful = tls.connect(await tls.resume(session.sessionId));
@@ -359,7 +360,7 @@ test('a closed emulator leaves no socket, timer, server or file', async () => {
       .on('connect', () => resolve(undefined));
   });
   assert.match(String(refused), /ECONNREFUSED/);
-  await eventually('all resources are gone', () => {
+  await until('all resources are gone', () => {
     const left = process.getActiveResourcesInfo().sort();
     return JSON.stringify(left) === JSON.stringify(before) || left.length <= before.length;
   });

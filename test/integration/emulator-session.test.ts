@@ -12,7 +12,8 @@ import { MESSAGE_TYPE } from '../../src/protocol/message.ts';
 import { parseChannelClosed } from '../../src/protocol/payloads.ts';
 import { startEmulator } from '../../src/emulator/server.ts';
 import type { Emulator } from '../../src/emulator/server.ts';
-import { ChannelClient, eventually, sdkClients } from '../support/emulator-clients.ts';
+import { ChannelClient, sdkClients } from '../support/emulator-clients.ts';
+import { until } from '../support/until.ts';
 import type { SdkClients } from '../support/emulator-clients.ts';
 
 let emulator: Emulator;
@@ -47,10 +48,7 @@ test('a session brings the SSH banner of the node found by its private address',
   const started = await startSession();
   const client = new ChannelClient(started.streamUrl, started.tokenValue);
   await client.handshaken();
-  const banner = await eventually(
-    'a banner',
-    () => /^SSH-2\.0-\S+/.exec(client.output.toString('latin1'))?.[0],
-  );
+  const banner = await until('a banner', () => /^SSH-2\.0-\S+/.exec(client.output.toString('latin1'))?.[0]);
   assert.match(banner, /^SSH-2\.0-/);
   const active = await sdk.ssm.send(new DescribeSessionsCommand({ State: 'Active' }));
   const session = active.Sessions?.find((each) => each.SessionId === started.sessionId);
@@ -59,7 +57,7 @@ test('a session brings the SSH banner of the node found by its private address',
   assert.equal(session?.DocumentName, 'AWS-StartSSHSession');
 
   await sdk.ssm.send(new TerminateSessionCommand({ SessionId: started.sessionId }));
-  const closed = await eventually('channel_closed', () => client.ofType(MESSAGE_TYPE.CHANNEL_CLOSED)[0]);
+  const closed = await until('channel_closed', () => client.ofType(MESSAGE_TYPE.CHANNEL_CLOSED)[0]);
   assert.equal(closed.payloadType, undefined);
   assert.deepEqual(parseChannelClosed(closed.payload), { sessionId: started.sessionId, output: '' });
   const history = await sdk.ssm.send(

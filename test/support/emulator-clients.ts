@@ -19,6 +19,7 @@ import {
   PAYLOAD_TYPE,
 } from '../../src/protocol/message.ts';
 import type { Message } from '../../src/protocol/message.ts';
+import { until } from './until.ts';
 import { formatAcknowledge, formatJson } from '../../src/protocol/payloads.ts';
 import type { Emulator } from '../../src/emulator/server.ts';
 
@@ -57,21 +58,6 @@ export function sdkClients(emulator: Emulator, credentials?: SdkCredentials): Sd
       for (const client of Object.values(clients)) client.destroy();
     },
   };
-}
-
-/** Resolves when `check` gives something other than undefined or false; rejects after `timeoutMs`. */
-export async function eventually<T>(
-  what: string,
-  check: () => T | undefined | false,
-  timeoutMs = 10_000,
-): Promise<T> {
-  const end = performance.now() + timeoutMs;
-  for (;;) {
-    const found = check();
-    if (found !== undefined && found !== false) return found;
-    if (performance.now() > end) throw new Error(`never happened: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
 }
 
 export interface ChannelClientOptions {
@@ -161,7 +147,7 @@ export class ChannelClient {
 
   /** Resolves once the agent has completed the handshake. */
   async handshaken(): Promise<this> {
-    await eventually('HandshakeComplete', () => {
+    await until('HandshakeComplete', () => {
       if (this.closed !== undefined) throw new Error(`channel closed: ${JSON.stringify(this.closed)}`);
       return this.messages.some((message) => message.payloadType === PAYLOAD_TYPE.HANDSHAKE_COMPLETE);
     });
@@ -169,7 +155,7 @@ export class ChannelClient {
   }
 
   async open(): Promise<this> {
-    await eventually('the WebSocket is open', () => {
+    await until('the WebSocket is open', () => {
       if (this.closed !== undefined) throw new Error(`channel closed: ${JSON.stringify(this.closed)}`);
       return this.webSocket.readyState === WebSocket.OPEN;
     });
@@ -177,7 +163,7 @@ export class ChannelClient {
   }
 
   async gone(): Promise<{ readonly code: number; readonly reason: string }> {
-    return eventually('the WebSocket is closed', () => this.closed);
+    return until('the WebSocket is closed', () => this.closed);
   }
 
   /** Sends input; returns its sequence number. */

@@ -4,7 +4,8 @@ import { ResumeSessionCommand, StartSessionCommand } from '@aws-sdk/client-ssm';
 import type { FaultChange } from '../../src/emulator/fault-settings.ts';
 import { startEmulator } from '../../src/emulator/server.ts';
 import type { Emulator, EmulatorOptions } from '../../src/emulator/server.ts';
-import { ChannelClient, eventually, sdkClients } from './emulator-clients.ts';
+import { ChannelClient, sdkClients } from './emulator-clients.ts';
+import { until } from './until.ts';
 import type { ChannelClientOptions, SdkClients } from './emulator-clients.ts';
 import { scriptedAgents } from './scripted-agent.ts';
 import type { ScriptedAgent } from './scripted-agent.ts';
@@ -66,7 +67,7 @@ export class ServiceBench {
     const ticket = await this.start();
     const agent = await this.agentOf(ticket.sessionId);
     const client = this.connect(ticket, options);
-    await eventually('the client is bound', () => this.session(ticket.sessionId).hasClient);
+    await until('the client is bound', () => this.session(ticket.sessionId).hasClient);
     return { ...ticket, client, agent };
   }
 
@@ -77,12 +78,12 @@ export class ServiceBench {
       nextSequence: session.client.nextSequence,
     });
     await client.open();
-    await eventually('the client is bound again', () => this.session(session.sessionId).hasClient);
+    await until('the client is bound again', () => this.session(session.sessionId).hasClient);
     return client;
   }
 
   agentOf(sessionId: string): Promise<ScriptedAgent> {
-    return eventually('the agent has started', () =>
+    return until('the agent has started', () =>
       this.agents.find((agent) => agent.request.sessionId === sessionId),
     );
   }

@@ -92,6 +92,10 @@ export class ApiService {
     const { service, name } = operation;
     const check = await checkSignature(request, this.#world.identities, this.#world.clock.wallNow());
     if (check.problem !== undefined) throw signatureRefusal(service, check.problem);
+    if (check.scope.service !== service) {
+      const detail = `Credential should be scoped to correct service: '${service}'.`;
+      throw signatureRefusal(service, { kind: 'wrong-scope', detail });
+    }
     requireKnown(operation);
     const body = request.body.toString('utf8');
     const failure = this.#failures.next(action, (target) => body.includes(target));

@@ -43,6 +43,7 @@ function ec2Refusal(problem: SignatureProblem): Refusal {
     case 'wrong-token':
     case 'wrong-signature':
     // A clock that is off gets the same answer, which is why SDKs guess.
+    case 'wrong-scope':
     case 'clock-skew':
       return new Refusal('AuthFailure', EC2_INVALID, 401);
     default:
@@ -65,6 +66,7 @@ function stsRefusal(problem: SignatureProblem): Refusal {
       return new Refusal('SignatureDoesNotMatch', WRONG_SIGNATURE, 403);
     case 'expired-url':
       return new Refusal('SignatureDoesNotMatch', 'Signature expired', 403);
+    case 'wrong-scope':
     case 'clock-skew':
       return new Refusal('SignatureDoesNotMatch', problem.detail, 403);
     default:
@@ -87,6 +89,7 @@ function jsonRefusal(problem: SignatureProblem): Refusal {
       return new Refusal('InvalidSignatureException', WRONG_SIGNATURE);
     case 'expired-url':
       return new Refusal('InvalidSignatureException', 'Signature expired');
+    case 'wrong-scope':
     case 'clock-skew':
       return new Refusal('InvalidSignatureException', problem.detail);
     default:

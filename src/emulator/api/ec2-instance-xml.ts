@@ -28,6 +28,7 @@ export function instanceXml(instance: EmulatedInstance): XmlElement {
     vpcId: primary?.vpcId,
     privateIpAddress: primaryIp,
     ipAddress: primary?.publicIp,
+    ipv6Address: primary?.ipv6Addresses[0],
     sourceDestCheck: true,
     groupSet: '',
     architecture: 'x86_64',

@@ -28,12 +28,12 @@ export interface Scope {
   readonly service: string;
 }
 
+type PlainProblem = 'unknown-key' | 'wrong-token' | 'expired-token' | 'wrong-signature' | 'expired-url';
+
 export type SignatureProblem =
-  | { readonly kind: 'missing' }
-  | { readonly kind: 'malformed'; readonly detail: string }
-  | { readonly kind: 'unknown-key' | 'wrong-token' | 'expired-token' | 'wrong-signature' | 'expired-url' }
-  /** `detail` is AWS's sentence about the two times. */
-  | { readonly kind: 'clock-skew'; readonly detail: string };
+  | { readonly kind: 'missing' | PlainProblem }
+  /** `detail` is AWS's sentence: about the header, the two times, or the credential's scope. */
+  | { readonly kind: 'malformed' | 'clock-skew' | 'wrong-scope'; readonly detail: string };
 
 export type SignatureCheck =
   | { readonly identity: Identity; readonly scope: Scope; readonly problem?: undefined }
@@ -77,9 +77,7 @@ export async function checkSignature(
   const claim = readClaim(request);
   if ('kind' in claim) return { problem: claim, scope: undefined };
   const { scope } = claim;
-  const problem = (
-    kind: Exclude<SignatureProblem['kind'], 'missing' | 'malformed' | 'clock-skew'>,
-  ): SignatureCheck => ({
+  const problem = (kind: PlainProblem): SignatureCheck => ({
     problem: { kind },
     scope,
   });
