@@ -18,7 +18,7 @@ export async function copyBothWays(
   const back = join(folder, 'back');
   await writeFile(original, randomBytes(bytes));
   const scp = (from: string, to: string) =>
-    runProgram('scp', ['-q', '-F', cluster.facts.sshConfig, from, to], { signal });
+    runProgram('scp', ['-q', '-F', cluster.facts.sshConfig, from, to], { folder, signal });
   const startedAt = performance.now();
   await scp(original, `${node.privateIp}:copy`);
   const uploadedAt = performance.now();

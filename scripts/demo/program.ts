@@ -11,6 +11,8 @@ export interface Ran {
 }
 
 export interface RunOptions {
+  /** Removed at the end: what ssm-proxy would remember between runs is kept there, not in the user's home. */
+  readonly folder: string;
   readonly env?: Readonly<Record<string, string>>;
   readonly signal: AbortSignal;
   readonly watchFor?: RegExp;
@@ -23,7 +25,7 @@ export function runProgram(command: string, args: readonly string[], options: Ru
   return new Promise((resolve, reject) => {
     const startedAt = performance.now();
     const child = spawn(command, args, {
-      env: { ...withoutOurVariables(process.env), ...options.env },
+      env: { ...withoutOurVariables(process.env), ...stateIn(options.folder), ...options.env },
       stdio: ['ignore', 'pipe', 'pipe'],
       signal: options.signal,
     });
@@ -62,6 +64,10 @@ export function hasProgram(name: string): boolean {
 /** The caller's own settings for ssm-proxy must not decide how the demo goes. */
 export function withoutOurVariables(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   return Object.fromEntries(Object.entries(env).filter(([name]) => !name.startsWith('SSM_PROXY_')));
+}
+
+function stateIn(folder: string): Readonly<Record<string, string>> {
+  return { XDG_STATE_HOME: folder, XDG_CACHE_HOME: folder, XDG_RUNTIME_DIR: folder };
 }
 
 function lastLines(text: string): string {

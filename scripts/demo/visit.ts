@@ -20,6 +20,7 @@ export async function visitNode(
   const before = await cluster.state();
   const ran = await runProgram('ssh', ['-v', '-F', cluster.facts.sshConfig, node.privateIp, 'hostname'], {
     env: { SSM_PROXY_LOG_FILE: logFile, SSM_PROXY_LOG_LEVEL: 'info' },
+    folder,
     signal,
     watchFor: BANNER_LINE,
   });

@@ -8,7 +8,7 @@ import type { AddressInfo } from 'node:net';
 import { dirname } from 'node:path';
 import { after, before, test } from 'node:test';
 import { promisify } from 'node:util';
-import { runCli, spawnCli } from '../support/cli.ts';
+import { bareEnvironment, runCli, spawnCli } from '../support/cli.ts';
 import { startEmulatorProcess } from '../support/emulator-process.ts';
 import type { EmulatorProcess } from '../support/emulator-process.ts';
 import { findProgram } from '../support/programs.ts';
@@ -60,7 +60,7 @@ test('no secret is in the ssh config, which puts its lines on command lines', ()
 
 test('the ssh config works whatever AWS account the terminal is set up for', { skip: noSsh }, async () => {
   const env = {
-    PATH: process.env['PATH'] ?? '',
+    ...bareEnvironment,
     AWS_PROFILE: 'production',
     AWS_REGION: 'eu-west-1',
     AWS_ACCESS_KEY_ID: 'AKIAIOSFODNN7EXAMPLE',
@@ -124,7 +124,7 @@ test('with --tls the ssh config knows the authority', { skip: noSsh }, async () 
     assert.ok(existsSync(secure.facts.caFile ?? ''));
     const args = ['-n', '-F', secure.facts.sshConfig, '10.0.1.10', 'hostname'];
     const { stdout, stderr } = await promisify(execFile)('ssh', args, {
-      env: { PATH: process.env['PATH'] ?? '' },
+      env: bareEnvironment,
     });
     assert.deepEqual({ stdout, stderr }, { stdout: `${secure.facts.instances[0]?.name}\n`, stderr: '' });
   } finally {

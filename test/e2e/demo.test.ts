@@ -15,10 +15,10 @@ test(
   'the demo reaches every node, copies a file both ways, and leaves nothing behind',
   { skip },
   async () => {
-    // Every temporary file of the demo, the emulator and the proxies goes here.
+    // Every file of the demo, the emulator and the proxies would go here.
     const folder = mkdtempSync(join(tmpdir(), 'ssm proxy demo test '));
     try {
-      const env = { PATH: process.env['PATH'] ?? '', HOME: '/nonexistent', TMPDIR: folder };
+      const env = { PATH: process.env['PATH'] ?? '', HOME: folder, TMPDIR: folder };
       const bootstrap = join(projectRoot, 'scripts', 'bootstrap.mjs');
       const { stdout } = await promisify(execFile)(process.execPath, [bootstrap, 'demo'], {
         cwd: projectRoot,

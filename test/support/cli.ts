@@ -16,7 +16,7 @@ export interface CliResult {
 }
 
 export interface CliOptions {
-  /** Added to PATH and nothing else. */
+  /** Added to the bare environment. */
   readonly env?: Readonly<Record<string, string>>;
   /** Arguments for node itself. */
   readonly nodeArgs?: readonly string[];
@@ -26,15 +26,16 @@ export interface CliOptions {
 /** Milliseconds after which a program that hangs is killed. */
 const TIME_LIMIT_MS = 60_000;
 
+/** Programs are found, and nothing else. Below /dev/null no directory can be made, not even by root. */
+export const bareEnvironment: Readonly<Record<string, string>> = {
+  PATH: process.env['PATH'] ?? '',
+  HOME: '/dev/null',
+  XDG_STATE_HOME: '/dev/null',
+};
+
 export function spawnCli(args: readonly string[], options: CliOptions = {}): ChildProcessWithoutNullStreams {
   if (!existsSync(cliPath)) throw new Error(`${cliPath} is not built: npm run build`);
-  // /dev/null: no directory can be made there, not even by root.
-  const env = {
-    PATH: process.env['PATH'] ?? '',
-    HOME: '/nonexistent',
-    XDG_STATE_HOME: '/dev/null',
-    ...options.env,
-  };
+  const env = { ...bareEnvironment, ...options.env };
   return spawn(process.execPath, [...(options.nodeArgs ?? []), cliPath, ...args], { env });
 }
 
