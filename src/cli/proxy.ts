@@ -54,7 +54,14 @@ export async function runConnect(args: ConnectArgs, io: CliIo): Promise<number> 
     isOrphanIdle: () => proxy.cannotHearInput,
   });
   const destination = `${args.target}:${args.port}`;
-  const proxy = new Proxy(io, { status, abort, recorder, trace, destination });
+  const proxy = new Proxy(io, {
+    status,
+    abort,
+    recorder,
+    trace,
+    destination,
+    onInputEnd: () => watch.inputEnded(),
+  });
   watch.start();
   flightFile.start();
   io.crashGuard?.takeOver((error) => proxy.crash(error));
@@ -70,6 +77,8 @@ export async function runConnect(args: ConnectArgs, io: CliIo): Promise<number> 
     return await proxy.finished;
   } catch (thrown) {
     if (proxy.crashError === undefined && proxy.exitStatus !== undefined) return proxy.exitStatus;
+    // Side by side with the other file.
+    void proxy.endTrace();
     throw await flightFile.explain(proxy.crashError ?? asProxyError(thrown), trace.hasBegun);
   } finally {
     status.clear();
@@ -86,6 +95,7 @@ interface ProxyParts {
   readonly abort: AbortController;
   readonly recorder: FlightRecorder;
   readonly trace: SessionTrace;
+  readonly onInputEnd: () => void;
   /** Target and port as typed. */
   readonly destination: string;
 }
@@ -108,6 +118,7 @@ class Proxy {
   /** The service is known to have ended the session. */
   #isOver = false;
   #onTerminated: () => void = () => {};
+  #traceEnded: Promise<void> | undefined;
   #graceTimer: NodeJS.Timeout | undefined;
   #resolve!: (exitStatus: number) => void;
   #reject!: (error: ProxyError) => void;
@@ -126,7 +137,10 @@ class Proxy {
     // The outcome may be known before anyone waits for it.
     this.finished.catch(() => {});
     this.#pump = new Pump(io.stdin, io.stdout, {
-      onInputEnd: () => this.#startGrace(),
+      onInputEnd: () => {
+        parts.onInputEnd();
+        this.#startGrace();
+      },
       onOutputGone: () => this.shutDown(EXIT_READER_GONE),
     });
     this.sessionEvents = {
@@ -147,8 +161,7 @@ class Proxy {
         status.clear();
         if (stream === 'stderr') io.stderr.write(data);
         this.#pump.deliver(data);
-        // The far end has spoken: there is time now.
-        trace.writeNow();
+        trace.firstByte();
         this.#startGrace();
       },
       onWritable: () => this.#pump.onWritable(),
@@ -200,7 +213,12 @@ class Proxy {
   }
 
   /** The session's record goes when the service has ended the session, and else stays as its trace. */
-  async endTrace(): Promise<void> {
+  endTrace(): Promise<void> {
+    this.#traceEnded ??= this.#endTrace();
+    return this.#traceEnded;
+  }
+
+  async #endTrace(): Promise<void> {
     // A failed session ends before TerminateSession has answered when the channel was closed meanwhile.
     if (!this.#isOver && this.#session !== undefined) {
       await within(TERMINATE_ANSWER_MS, new Promise<void>((resolve) => (this.#onTerminated = resolve)));

@@ -7,8 +7,9 @@ import type { StartedSession } from '../open-session.ts';
 import type { Environment } from './option-values.ts';
 import type { RecordFacts } from './session-registry.ts';
 
-/** Written at the first byte, or so long after StartSession, whichever is first. Milliseconds. */
-const WRITE_AFTER_MS = 300;
+/** Written so long after the first byte, or after StartSession, whichever is first. Milliseconds. */
+const AFTER_FIRST_BYTE_MS = 20;
+const AFTER_START_MS = 300;
 
 export class SessionTrace {
   readonly #env: Environment;
@@ -16,6 +17,7 @@ export class SessionTrace {
   readonly #wallClock: () => number;
   #facts: RecordFacts | undefined;
   #timer: NodeJS.Timeout | undefined;
+  #hasHeard = false;
   /** Path of the record. */
   #written: Promise<string | undefined> | undefined;
 
@@ -34,24 +36,34 @@ export class SessionTrace {
   /** The session exists. Its record comes a little later, when there is time. */
   begin(started: StartedSession, destination: string): void {
     this.#facts = { started, destination, startedAt: this.#wallClock() };
-    this.#timer = setTimeout(() => this.writeNow(), WRITE_AFTER_MS);
-    this.#timer.unref();
+    this.#writeAfter(AFTER_START_MS);
   }
 
-  /** There is time now. Harmless when called again or before `begin`. */
-  writeNow(): void {
-    clearTimeout(this.#timer);
-    if (this.#facts !== undefined) this.#written ??= this.#write(this.#facts);
+  /** The far end has spoken: there will be time soon, when that has been passed on. Cheap when called again. */
+  firstByte(): void {
+    if (this.#hasHeard || this.#facts === undefined) return;
+    this.#hasHeard = true;
+    this.#writeAfter(AFTER_FIRST_BYTE_MS);
   }
 
   /** The session has ended here. `isOver`: at the service too; else the record stays, or is made, as its trace. */
   async end(isOver: boolean): Promise<void> {
     clearTimeout(this.#timer);
-    if (!isOver) this.writeNow();
+    if (!isOver) this.#writeNow();
     const path = await this.#written;
     if (!isOver || path === undefined) return;
     const { removeRecord } = await import('./session-registry.ts');
     await removeRecord(path);
+  }
+
+  #writeAfter(delayMs: number): void {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#writeNow(), delayMs);
+    this.#timer.unref();
+  }
+
+  #writeNow(): void {
+    if (this.#facts !== undefined) this.#written ??= this.#write(this.#facts);
   }
 
   async #write(facts: RecordFacts): Promise<string | undefined> {

@@ -10,6 +10,8 @@ import { constants } from 'node:os';
 const SIGNALS = ['SIGHUP', 'SIGINT', 'SIGQUIT', 'SIGTERM'] as const;
 /** Milliseconds between two looks at the parent. */
 const PARENT_POLL_MS = 500;
+/** A parent that was killed closes its end of stdin a moment before it is gone. Milliseconds. */
+const PARENT_GONE_MS = 20;
 /** As for SIGHUP: that is what a vanished parent would have sent. */
 const EXIT_PARENT_GONE = 128 + constants.signals.SIGHUP;
 
@@ -24,7 +26,9 @@ export class ShutdownWatch {
   readonly #events: ShutdownEvents;
   readonly #onSignal = (signal: NodeJS.Signals): void =>
     this.#events.onShutdown(128 + constants.signals[signal]);
+  readonly #parent = process.ppid;
   #poll: NodeJS.Timeout | undefined;
+  #look: NodeJS.Timeout | undefined;
 
   constructor(events: ShutdownEvents) {
     this.#events = events;
@@ -32,15 +36,23 @@ export class ShutdownWatch {
 
   start(): void {
     for (const signal of SIGNALS) process.on(signal, this.#onSignal);
-    const parent = process.ppid;
-    this.#poll = setInterval(() => {
-      if (process.ppid !== parent && this.#events.isOrphanIdle()) this.#events.onShutdown(EXIT_PARENT_GONE);
-    }, PARENT_POLL_MS);
+    this.#poll = setInterval(() => this.#lookForParent(), PARENT_POLL_MS);
     this.#poll.unref();
+  }
+
+  /** The input has ended: the parent may have gone. */
+  inputEnded(): void {
+    this.#look ??= setTimeout(() => this.#lookForParent(), PARENT_GONE_MS);
   }
 
   stop(): void {
     clearInterval(this.#poll);
+    clearTimeout(this.#look);
     // The signals stay caught: a second one must not cut off the last of the output.
+  }
+
+  #lookForParent(): void {
+    if (process.ppid !== this.#parent && this.#events.isOrphanIdle())
+      this.#events.onShutdown(EXIT_PARENT_GONE);
   }
 }

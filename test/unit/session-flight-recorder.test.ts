@@ -125,6 +125,22 @@ test('unknown types are kept as such, and their names are not', () => {
   assert.deepEqual(records(recorder), ['< unknown seq=0 bytes=0']);
 });
 
+test('an acknowledgement of either type, and in any order of fields, is kept with what it acknowledges', () => {
+  const recorder = new FlightRecorder({});
+  const id = '0'.repeat(36);
+  for (const text of [
+    `{"AcknowledgedMessageType":"output_stream_data","AcknowledgedMessageId":"${id}","AcknowledgedMessageSequenceNumber":41,"IsSequentialMessage":true}`,
+    `{"AcknowledgedMessageType":"input_stream_data","AcknowledgedMessageId":"${id}","AcknowledgedMessageSequenceNumber":42,"IsSequentialMessage":true}`,
+    '{"AcknowledgedMessageSequenceNumber":43}',
+    `{"IsSequentialMessage":true,"AcknowledgedMessageSequenceNumber":44,"AcknowledgedMessageId":"${id}"}`,
+  ])
+    recorder.received(0, serviceMessage(MESSAGE_TYPE.ACKNOWLEDGE, text));
+  assert.deepEqual(
+    records(recorder),
+    [41, 42, 43, 44].map((sequence) => `< acknowledge of=${sequence}`),
+  );
+});
+
 test('an acknowledgement without the usual field is kept by its sequence number', () => {
   const recorder = new FlightRecorder({});
   for (const text of [
