@@ -67,18 +67,18 @@ export class ServiceBench {
     const ticket = await this.start();
     const agent = await this.agentOf(ticket.sessionId);
     const client = this.connect(ticket, options);
-    await until('the client is bound', () => this.session(ticket.sessionId).hasClient);
+    await until('the client is bound', () => this.#boundOpens(ticket.sessionId) > 0);
     return { ...ticket, client, agent };
   }
 
   /** Resumes and reconnects. */
   async reopen(session: OpenSession): Promise<ChannelClient> {
+    const before = this.#boundOpens(session.sessionId);
     const client = this.connect(await this.resume(session.sessionId), {
       clientId: session.client.clientId,
       nextSequence: session.client.nextSequence,
     });
-    await client.open();
-    await until('the client is bound again', () => this.session(session.sessionId).hasClient);
+    await until('the client is bound again', () => this.#boundOpens(session.sessionId) > before);
     return client;
   }
 
@@ -92,6 +92,12 @@ export class ServiceBench {
     const found = this.emulator.controls.sessions().find((each) => each.sessionId === sessionId);
     assert.ok(found !== undefined, sessionId);
     return found;
+  }
+
+  /** Opens that were ever accepted: the channel itself may be gone again. */
+  #boundOpens(sessionId: string): number {
+    const { opens } = this.emulator.controls.state();
+    return opens.filter((open) => open.sessionId === sessionId && open.outcome.startsWith('bound')).length;
   }
 
   /** Runs `body` with these faults; afterwards the service is healthy and its clock the machine's. */
