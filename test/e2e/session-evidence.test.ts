@@ -250,6 +250,17 @@ describe('a process that was killed', () => {
     assert.equal(nothing.stdout.toString(), 'No sessions to end.\n');
   });
 
+  test('has a record that says where to ask, in a shell that is set up for nothing', async () => {
+    const killed = await startConnected();
+    killed.child.kill('SIGKILL');
+    await killed.finished;
+    const env = { AWS_REGION: '', AWS_ENDPOINT_URL: '' };
+    const ended = await cluster.cli(['sessions', 'end', '--forgotten'], { env });
+    assert.deepEqual({ status: ended.status, stderr: ended.stderr }, { status: 0, stderr: '' });
+    assert.match(ended.stdout.toString(), new RegExp(`^ended +${newestSession().sessionId} +forgotten, i-`));
+    assert.deepEqual(sessionRecords(), []);
+  });
+
   test('has its record cleared away once AWS has ended the session', async () => {
     const killed = await startConnected();
     killed.child.kill('SIGKILL');
