@@ -132,9 +132,9 @@ export function startSession(options: SessionBenchOptions = {}) {
 
 /** Brings a session up over its newest link: open message, handshake, everything acknowledged. */
 export function bringUp(bench: ReturnType<typeof startSession>): void {
-  const { onOpen, onMessage } = bench.link();
-  onOpen();
-  onMessage(outputMessage(0, handshakeRequest(), PAYLOAD_TYPE.HANDSHAKE_REQUEST), true);
-  onMessage(acknowledgeMessage(0), true);
-  onMessage(outputMessage(1, handshakeComplete(), PAYLOAD_TYPE.HANDSHAKE_COMPLETE), true);
+  const link = bench.link();
+  link.onOpen();
+  link.onMessage(outputMessage(0, handshakeRequest(), PAYLOAD_TYPE.HANDSHAKE_REQUEST), true);
+  link.onMessage(acknowledgeMessage(0), true);
+  link.onMessage(outputMessage(1, handshakeComplete(), PAYLOAD_TYPE.HANDSHAKE_COMPLETE), true);
 }
