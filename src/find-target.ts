@@ -10,6 +10,8 @@ import { ProxyError } from './errors.ts';
 import type { Log } from './log.ts';
 import { persist } from './opening/persist.ts';
 import { sleep } from './opening/sleep.ts';
+import type { SharedLookup } from './opening/shared-lookup.ts';
+import type { StartQueue } from './opening/start-queue.ts';
 import type { TimeBudget } from './opening/time-budget.ts';
 
 /** Between two looks at an instance that is still starting. */
@@ -36,6 +38,13 @@ export interface FindTargetDependencies {
   readonly contexts?: readonly AwsContext[] | undefined;
 }
 
+/** How a target is looked up together with other processes. */
+export interface FindTargetSharing {
+  readonly queue: StartQueue;
+  /** Undefined: EC2 is asked for every target. */
+  readonly lookup: SharedLookup | undefined;
+}
+
 export interface FoundTarget {
   readonly context: AwsContext;
   readonly instanceId: string;
@@ -47,6 +56,7 @@ export async function findTarget(
   dependencies: FindTargetDependencies,
   enter: (stage: string) => void,
   budget: TimeBudget,
+  { queue, lookup }: FindTargetSharing,
 ): Promise<FoundTarget> {
   const { clock, log } = dependencies;
   const { signal } = budget;
@@ -60,11 +70,15 @@ export async function findTarget(
   enter(`resolving ${request.target}`);
   const { resolveAcross } = await import('./aws/instance.ts');
   const scope = { vpc: request.vpc, tags: request.tags };
+  const resolve = async (): Promise<Instance> => {
+    // With a turn further away there is time to let others ask.
+    if (first !== undefined && contexts.length === 1 && lookup !== undefined) await queue.join(first);
+    return resolveAcross(contexts, target, scope, { signal, isSingle: true, describe: lookup?.describe });
+  };
   for (;;) {
-    const instance = await persist(() => resolveAcross(contexts, target, scope, { signal, isSingle: true }), {
-      budget,
-      clock,
-      log,
+    const instance = await persist(resolve, {
+      ...{ budget, clock, log },
+      isFinal: (error) => error === queue.refusal,
     });
     log.info('resolved', { target: request.target, ...instanceFields(instance) });
     const context = contexts.find(({ region }) => region === instance.region) ?? first;

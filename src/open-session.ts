@@ -8,9 +8,13 @@ import type { AwsContext } from './aws/context.ts';
 import { ProxyError, asProxyError } from './errors.ts';
 import type { FindTargetDependencies, TargetRequest } from './find-target.ts';
 import { findTarget } from './find-target.ts';
+import { LookupFiles } from './gate/lookup-files.ts';
+import { openRuntimeDirectory } from './gate/runtime-directory.ts';
 import { findGone } from './opening/gone.ts';
 import { noticeFailures } from './opening/notice-failures.ts';
 import { gaveUp } from './opening/persist.ts';
+import { SharedLookup } from './opening/shared-lookup.ts';
+import { StartQueue } from './opening/start-queue.ts';
 import { startWithin } from './opening/start-session.ts';
 import { TimeBudget } from './opening/time-budget.ts';
 import { explain, silent, timedOut, unusable } from './session-errors.ts';
@@ -40,6 +44,17 @@ export interface SessionRequest extends TargetRequest {
   readonly times?: SessionTimes | undefined;
   /** Shown in CloudTrail and in the session history. */
   readonly reason: string;
+  /** What this process has in common with others of the user on this machine; undefined: nothing. */
+  readonly sharing?: Sharing | undefined;
+}
+
+export interface Sharing {
+  /** StartSession calls per second of all processes; 0: no limit. */
+  readonly startsPerSecond: number;
+  /** Longest wait for a turn, besides the connect timeout; undefined: it counts against that. Milliseconds. */
+  readonly queueTimeoutMs: number | undefined;
+  /** Instances found by address serve others for a minute. */
+  readonly sharesLookups: boolean;
 }
 
 /** A session that was started, as one would look for it later. */
@@ -87,15 +102,12 @@ export async function openSession(
     events.onStage(next);
   };
   try {
-    const { context, instanceId } = await findTarget(request, dependencies, enter, budget);
-    events.onFound?.(instanceId, context.region);
-    const grant = await startWithin({ ...request, instanceId }, { context, budget, clock, log, enter });
+    const started = await getIn(request, dependencies, events, enter, budget);
     log.info('session_started', {
-      sessionId: grant.sessionId,
-      target: instanceId,
-      region: context.region,
+      sessionId: started.grant.sessionId,
+      target: started.targetId,
+      region: started.context.region,
     });
-    const started: Started = { context, targetId: instanceId, grant };
     events.onStarted?.(startedSession(started));
     return await drive(started, request, budget, dependencies, events);
   } catch (thrown) {
@@ -105,6 +117,45 @@ export async function openSession(
     throw timedOut(request, stage, thrown);
   } finally {
     budget.close();
+  }
+}
+
+/** Resolves the target and starts a session; once more when the answer of an earlier lookup led nowhere. */
+async function getIn(
+  request: SessionRequest,
+  dependencies: OpenSessionDependencies,
+  events: OpenSessionEvents,
+  enter: (stage: string) => void,
+  budget: TimeBudget,
+): Promise<Started> {
+  const { clock, log, env } = dependencies;
+  const { startsPerSecond = 0, queueTimeoutMs, sharesLookups = false } = request.sharing ?? {};
+  const directory = request.sharing === undefined ? undefined : openRuntimeDirectory(env);
+  const queue = new StartQueue({ directory, startsPerSecond, queueTimeoutMs, budget, clock, log, enter });
+  const lookup =
+    directory !== undefined && sharesLookups
+      ? new SharedLookup({ files: new LookupFiles(directory), clock, log, queue })
+      : undefined;
+  try {
+    for (;;) {
+      const { context, instanceId } = await findTarget(request, dependencies, enter, budget, {
+        queue,
+        lookup,
+      });
+      events.onFound?.(instanceId, context.region);
+      const isDoubtful = lookup?.isDoubtful ?? false;
+      try {
+        const parts = { context, budget, queue, clock, log, enter, isDoubtful };
+        const grant = await startWithin({ ...request, instanceId }, parts);
+        return { context, targetId: instanceId, grant };
+      } catch (thrown) {
+        if (!isDoubtful || asProxyError(thrown).code !== 'TARGET_NOT_CONNECTED') throw thrown;
+        log.info('resolve_again', { instanceId });
+        lookup?.forget();
+      }
+    }
+  } finally {
+    queue.leave();
   }
 }
 

@@ -5,8 +5,7 @@
 import { ProxyError } from '../errors.ts';
 import type { CallOptions } from './call.ts';
 import type { AwsContext } from './context.ts';
-import type { Instance, InstanceRecord } from './ec2.ts';
-import { describeInstances, describeVpcs } from './ec2.ts';
+import type { Ec2Filter, Instance, InstanceRecord } from './ec2.ts';
 import { chooseInstance } from './instance-choice.ts';
 import type { Scope } from './instance-match.ts';
 import { isInScope, isVpcId, lookups, recognise, scopeFilters } from './instance-match.ts';
@@ -16,6 +15,31 @@ import { needsEc2, regionOf } from './target.ts';
 export type { Instance, InstanceState } from './ec2.ts';
 export type { Scope } from './instance-match.ts';
 
+/** DescribeInstances as this module uses it: all instances, in any state, that match every filter. */
+export type DescribeInstances = (
+  context: AwsContext,
+  filters: readonly Ec2Filter[],
+  options: CallOptions,
+) => Promise<InstanceRecord[]>;
+
+export interface ResolveOptions extends CallOptions {
+  /** Default: EC2 is asked. */
+  readonly describe?: DescribeInstances | undefined;
+}
+
+/** The EC2 client is the largest part of the program: loaded only when it has to be asked. */
+const describeInstances: DescribeInstances = async (...call) =>
+  (await import('./ec2.ts')).describeInstances(...call);
+
+async function describeVpcs(
+  context: AwsContext,
+  filters: readonly Ec2Filter[],
+  options: CallOptions,
+): Promise<ReadonlyMap<string, string>> {
+  const ec2 = await import('./ec2.ts');
+  return ec2.describeVpcs(context, filters, options);
+}
+
 /**
  * The instance that a target names in the context's region. For IDs nothing is asked: state `unknown`, and the scope
  * does not matter. TARGET_NOT_FOUND, TARGET_AMBIGUOUS, TARGET_STOPPED, TARGET_TERMINATED, and the errors of API calls.
@@ -24,7 +48,7 @@ export function resolveInstance(
   context: AwsContext,
   target: Target,
   scope: Scope = {},
-  options: CallOptions = {},
+  options: ResolveOptions = {},
 ): Promise<Instance> {
   return resolveAcross([context], target, scope, options);
 }
@@ -37,7 +61,7 @@ export async function resolveAcross(
   contexts: readonly AwsContext[],
   target: Target,
   scope: Scope = {},
-  options: CallOptions = {},
+  options: ResolveOptions = {},
 ): Promise<Instance> {
   const named = contexts.filter(({ region }) => region === regionOf(target));
   const searched = named.length > 0 ? named : contexts;
@@ -79,7 +103,7 @@ async function search(
   context: AwsContext,
   target: Target,
   scope: Scope,
-  options: CallOptions,
+  options: ResolveOptions,
 ): Promise<InstanceRecord[]> {
   const vpcName = scope.vpc !== undefined && !isVpcId(scope.vpc) ? scope.vpc : undefined;
   const vpcs =
@@ -101,10 +125,11 @@ async function searchInstances(
   context: AwsContext,
   target: Target,
   scope: Scope,
-  options: CallOptions,
+  options: ResolveOptions,
 ): Promise<InstanceRecord[]> {
+  const describe = options.describe ?? describeInstances;
   for (const lookup of lookups(target)) {
-    const records = await describeInstances(context, [lookup, ...scopeFilters(scope)], options);
+    const records = await describe(context, [lookup, ...scopeFilters(scope)], options);
     if (recognise(target, records).length > 0) return records;
   }
   return [];

@@ -32,12 +32,17 @@ export interface ConnectArgs {
   readonly resumeTimeoutMs: number;
   readonly renewAfterMs: number;
   readonly pingIntervalMs: number;
+  /** StartSession calls per second of all processes of the user; 0: no limit. */
+  readonly startsPerSecond: number;
   readonly pace: Pace;
   /** Undefined: nothing was asked for. */
   readonly logLevel: LogLevel | undefined;
   readonly logFile: string | undefined;
   readonly quiet: boolean;
 }
+
+/** What AWS allows an account, as far as is known. */
+export const DEFAULT_START_RATE = 3;
 
 /**
  * The arguments, or undefined when this is not `connect` in a form that is known here: yargs decides then.
@@ -73,6 +78,7 @@ export function readConnectArgs(
     resumeTimeoutMs: options.durationMs('resume-timeout', RESUME_TIMEOUT_MS),
     renewAfterMs: options.durationMs('renew-after', RENEW_AFTER_MS),
     pingIntervalMs: options.durationMs('ping-interval', PING_INTERVAL_MS),
+    startsPerSecond: options.rate('start-rate', DEFAULT_START_RATE),
     pace: options.pace('pace'),
     logLevel: options.logLevel('log-level'),
     logFile: options.text('log-file'),

@@ -22,6 +22,7 @@ interface Given {
 
 /** Longest duration: a day. Longer ones are slips of the keyboard. */
 const MAX_DURATION_MS = 86_400_000;
+const MAX_RATE = 1_000;
 const MAX_MESSAGES_PER_SECOND = 1_000_000;
 const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
 
@@ -83,6 +84,16 @@ export class OptionReader {
       throw unusable(given, 'a time above 0 and up to 24h, such as 30, 30s or 2m');
     }
     return durationMs;
+  }
+
+  /** A number per second, 0 to 1000, with up to two decimals. */
+  rate(name: OptionName, defaultRate: number): number {
+    const given = this.#last(name);
+    if (given === undefined) return defaultRate;
+    const rate = /^\d{1,4}(?:\.\d{1,2})?$/.test(given.text) ? Number(given.text) : NaN;
+    if (!(rate <= MAX_RATE))
+      throw unusable(given, `a number per second up to ${MAX_RATE}, such as 3, or 0 for off`);
+    return rate;
   }
 
   pace(name: OptionName): Pace {

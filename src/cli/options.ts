@@ -140,6 +140,14 @@ export const OPTIONS = [
     commands: ['wait'],
   },
   {
+    name: 'start-rate',
+    value: 'N',
+    env: 'SSM_PROXY_START_RATE',
+    defaultText: '3',
+    help: 'StartSession calls per second from this machine, all processes together; 0: no limit',
+    commands: SESSION,
+  },
+  {
     name: 'pace',
     value: 'safe|off|N',
     env: 'SSM_PROXY_PACE',

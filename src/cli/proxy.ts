@@ -35,6 +35,8 @@ const FIRST_BYTE_GRACE_MS = 3_000;
 const REASON_CHARACTERS = 256;
 /** What a shell shows for a program that SIGPIPE ended. */
 const EXIT_READER_GONE = 141;
+/** Longest wait for a turn at StartSession when no ssh counts the time: 900 processes at 3 a second. Milliseconds. */
+const QUEUE_TIMEOUT_MS = 300_000;
 /** Longest wait for the session's record to be removed, or left, on a slow disk. Milliseconds. */
 const TRACE_LIMIT_MS = 300;
 /** After a failed session, how long TerminateSession may still take to answer. Milliseconds. */
@@ -271,7 +273,7 @@ function sessionRequest(args: ConnectArgs): SessionRequest {
     tags: args.tags,
     document: args.document,
     parameters: args.parameters,
-    ...timeLimit(args.connectTimeoutMs),
+    ...timesOf(args),
     times: {
       resumeTimeoutMs: args.resumeTimeoutMs,
       renewAfterMs: args.renewAfterMs,
@@ -282,10 +284,15 @@ function sessionRequest(args: ConnectArgs): SessionRequest {
   };
 }
 
-/** The enclosing ssh ends its proxy when its own ConnectTimeout is over. */
-function timeLimit(askedMs: number | undefined): Pick<SessionRequest, 'connectTimeoutMs' | 'timeLimitName'> {
-  const { connectTimeoutMs, limitName } = connectTimes(askedMs, parentSshTimeoutMs(), performance.now());
-  return { connectTimeoutMs, timeLimitName: limitName };
+/** The enclosing ssh ends its proxy when its own ConnectTimeout is over, also while that waits for its turn. */
+function timesOf({ connectTimeoutMs: askedMs, startsPerSecond }: ConnectArgs) {
+  const times = connectTimes(askedMs, parentSshTimeoutMs(), performance.now());
+  const queueTimeoutMs = times.isSshWaiting ? undefined : QUEUE_TIMEOUT_MS;
+  return {
+    connectTimeoutMs: times.connectTimeoutMs,
+    timeLimitName: times.limitName,
+    sharing: { startsPerSecond, queueTimeoutMs, sharesLookups: true },
+  };
 }
 
 function messagesPerSecond(pace: Pace): number | undefined {

@@ -5,6 +5,7 @@ import { ProxyError } from '../errors.ts';
 import { waitForTarget } from '../opening/wait-for-target.ts';
 import type { WaitEvents, WaitRequest, WaitResult } from '../opening/wait-for-target.ts';
 import { VERSION } from '../version.ts';
+import { DEFAULT_START_RATE } from './connect-args.ts';
 import { parseDestination } from './destination.ts';
 import type { CliIo } from './io.ts';
 import { openLog } from './log-file.ts';
@@ -38,6 +39,7 @@ export function readWaitArgs(target: string, port: string | undefined, options: 
     document: options.text('document'),
     parameters: options.valuesByKey('parameter'),
     timeoutMs: options.durationMs('timeout', DEFAULT_TIMEOUT_MS),
+    startsPerSecond: options.rate('start-rate', DEFAULT_START_RATE),
     needsBanner: !options.switch('no-banner'),
     reason: `ssm-proxy/${VERSION} ${hostname()} wait ${destination.target}:${destination.port}`,
     json: options.switch('json'),

@@ -17,6 +17,8 @@ export interface PersistOptions {
   readonly random?: () => number;
   /** Before each wait. */
   readonly onFailure?: (error: ProxyError) => void;
+  /** Failures that end it at once, besides those of the policy. */
+  readonly isFinal?: (error: ProxyError) => boolean;
   /** Rejects when something makes further tries pointless; never resolves. */
   readonly verdict?: Promise<never>;
   /** The hint for the last failure, when it is given up on. */
@@ -36,6 +38,7 @@ export async function persist<T>(attempt: () => Promise<T>, options: PersistOpti
       const error = asProxyError(thrown);
       // Ended from outside: what failed before says why it took so long.
       if (signal.aborted) throw budget.isSpent && last !== undefined ? gaveUp(last, options) : error;
+      if (options.isFinal?.(error) === true) throw last === undefined ? error : gaveUp(last, options);
       failuresOfKind = error.code === last?.code ? failuresOfKind + 1 : 1;
       const wantedMs = retryDelayMs(error, failuresOfKind, random());
       if (wantedMs === undefined) throw error;

@@ -53,13 +53,16 @@ export class ReadinessProbe {
     this.#answered.catch(() => {});
   }
 
-  /** Rejects with what is in the way. The session has ended in any case. Call once. */
-  async run(timeLimitMs: number, signal: AbortSignal): Promise<Readiness> {
+  /**
+   * Rejects with what is in the way. The session has ended in any case. Call once. `queueLimitMs`: longest wait for a
+   * turn, besides the time limit.
+   */
+  async run(timeLimitMs: number, queueLimitMs: number, signal: AbortSignal): Promise<Readiness> {
     const onAbort = (): void => this.#reject(new ProxyError('CANCELLED', 'cancelled'));
     signal.addEventListener('abort', onAbort, { once: true });
     try {
       const session = await openSession(
-        sessionRequest(this.#request, timeLimitMs),
+        sessionRequest(this.#request, timeLimitMs, queueLimitMs),
         this.#dependencies,
         this.#sessionEvents(),
         signal,
@@ -136,12 +139,15 @@ export class ReadinessProbe {
   }
 }
 
-function sessionRequest(request: WaitRequest, timeLimitMs: number): SessionRequest {
+function sessionRequest(request: WaitRequest, timeLimitMs: number, queueLimitMs: number): SessionRequest {
+  const { startsPerSecond } = request;
   return {
     ...request,
     connectTimeoutMs: timeLimitMs,
     timeLimitName: undefined,
     messagesPerSecond: undefined,
+    // What others found a minute ago may be what is being replaced.
+    sharing: { startsPerSecond, queueTimeoutMs: queueLimitMs, sharesLookups: false },
   };
 }
 

@@ -5,6 +5,7 @@
  * a moment to answer, so that what it started can be terminated.
  */
 import type { AwsContext } from '../aws/context.ts';
+import type { startSession, terminateSession } from '../aws/ssm-session.ts';
 import type { Clock } from '../clock.ts';
 import { ProxyError, asProxyError } from '../errors.ts';
 import type { Log } from '../log.ts';
@@ -12,11 +13,17 @@ import type { SessionGrant } from '../session/session.ts';
 import { SSH_DOCUMENT } from '../session-errors.ts';
 import { Inquiry } from './inquiry.ts';
 import { persist } from './persist.ts';
+import type { StartQueue } from './start-queue.ts';
 import type { TimeBudget } from './time-budget.ts';
 
 /** How long a cancelled StartSession may still take to answer, and TerminateSession after it. Milliseconds. */
 const CANCELLED_START_MS = 1_000;
 const CANCELLED_TERMINATE_MS = 700;
+
+interface SessionCalls {
+  readonly startSession: typeof startSession;
+  readonly terminateSession: typeof terminateSession;
+}
 
 export interface StartRequest {
   readonly instanceId: string;
@@ -32,15 +39,18 @@ export interface StartRequest {
 export interface StartParts {
   readonly context: AwsContext;
   readonly budget: TimeBudget;
+  readonly queue: StartQueue;
   readonly clock: Clock;
   readonly log: Log;
   /** A few words for a status line. */
   readonly enter: (stage: string) => void;
+  /** The instance ID may be out of date: TargetNotConnected ends the tries. */
+  readonly isDoubtful: boolean;
 }
 
 /** The errors of StartSession, TARGET_NOT_FOUND, TARGET_STOPPED, TARGET_TERMINATED, CANCELLED. */
 export async function startWithin(request: StartRequest, parts: StartParts): Promise<SessionGrant> {
-  const { context, budget, clock, log, enter } = parts;
+  const { context, budget, queue, clock, log, enter, isDoubtful } = parts;
   const { instanceId } = request;
   const inquiry = new Inquiry({
     context,
@@ -49,12 +59,20 @@ export async function startWithin(request: StartRequest, parts: StartParts): Pro
     signal: budget.signal,
     onPending: () => enter(`waiting for ${instanceId} to run`),
   });
-  enter(`starting a session on ${instanceId}`);
+  const attempt = async (): Promise<SessionGrant> => {
+    await queue.approach(context);
+    enter(`starting a session on ${instanceId}`);
+    const api = await import('../aws/ssm-session.ts');
+    await queue.go();
+    return startOnce(request, parts, api);
+  };
   try {
-    return await persist(() => startOnce(request, parts), {
+    return await persist(attempt, {
       ...{ budget, clock, log, verdict: inquiry.verdict },
+      isFinal: (error) => error === queue.refusal || (isDoubtful && error.code === 'TARGET_NOT_CONNECTED'),
       onFailure(error) {
         enter(waitingFor(error, instanceId));
+        if (error.code === 'THROTTLED') queue.throttled();
         if (error.code === 'TARGET_NOT_CONNECTED') inquiry.look();
       },
       hintFor: (error) => (error.code === 'TARGET_NOT_CONNECTED' ? (inquiry.hint ?? error.hint) : error.hint),
@@ -79,8 +97,8 @@ function waitingFor(error: ProxyError, instanceId: string): string {
 async function startOnce(
   request: StartRequest,
   { context, budget, clock, log }: StartParts,
+  api: SessionCalls,
 ): Promise<SessionGrant> {
-  const { startSession, terminateSession } = await import('../aws/ssm-session.ts');
   const { signal } = budget;
   if (signal.aborted) throw new ProxyError('CANCELLED', 'cancelled', { cause: signal.reason });
   const call = new AbortController();
@@ -92,16 +110,18 @@ async function startOnce(
   try {
     const { instanceId: target, reason } = request;
     const documentName = request.document ?? SSH_DOCUMENT;
-    const grant = await startSession(
+    const grant = await api.startSession(
       context,
       { target, documentName, reason, parameters: documentParameters(request) },
       { signal: call.signal, isSingle: true },
     );
     if (!signal.aborted) return grant;
     const terminateSignal = AbortSignal.timeout(CANCELLED_TERMINATE_MS);
-    await terminateSession(context, grant.sessionId, { signal: terminateSignal }).catch((thrown: unknown) => {
-      log.debug('terminate_call_failed', { code: asProxyError(thrown).code });
-    });
+    await api
+      .terminateSession(context, grant.sessionId, { signal: terminateSignal })
+      .catch((thrown: unknown) => {
+        log.debug('terminate_call_failed', { code: asProxyError(thrown).code });
+      });
     throw new ProxyError('CANCELLED', 'cancelled while the session was starting');
   } catch (thrown) {
     if (signal.aborted) throw new ProxyError('CANCELLED', 'cancelled', { cause: thrown });

@@ -23,6 +23,8 @@ export interface WaitRequest extends TargetRequest {
   readonly parameters: Readonly<Record<string, readonly string[]>>;
   /** For everything. */
   readonly timeoutMs: number;
+  /** StartSession calls per second of all processes of the user on this machine; 0: no limit. */
+  readonly startsPerSecond: number;
   /** False: the port is one where the client speaks first, and an accepted connection is enough. */
   readonly needsBanner: boolean;
   readonly reason: string;
@@ -87,7 +89,7 @@ export async function waitForTarget(
         },
       );
       try {
-        const found = await probe.run(Math.min(TRY_MS, remainingMs()), signal);
+        const found = await probe.run(Math.min(TRY_MS, remainingMs()), remainingMs(), signal);
         reached.mark('port');
         return { ...found, tries, reachedMs: reached.times };
       } catch (thrown) {

@@ -1,0 +1,149 @@
+/**
+ * DescribeInstances for addresses, shared by the processes of this user: an answer serves for a minute, and a process
+ * that has to wait for its turn anyway lets another one ask for it. Whoever asks, asks for all who wait.
+ *
+ * Only an address that exactly one instance has, and that is running, is kept; everything else is asked anew.
+ */
+import type { AwsContext } from '../aws/context.ts';
+import type { Ec2Filter, Instance, InstanceRecord } from '../aws/ec2.ts';
+import type { DescribeInstances } from '../aws/instance.ts';
+import { parseIp } from '../aws/ip-address.ts';
+import type { Clock } from '../clock.ts';
+import { accountOfKey, fingerprint } from '../gate/identity.ts';
+import type { LookupFiles } from '../gate/lookup-files.ts';
+import type { Log } from '../log.ts';
+import type { StartQueue } from './start-queue.ts';
+
+/** How long an answer serves. Addresses are given to other machines, if rarely that soon. Milliseconds. */
+const ANSWER_LIFE_MS = 60_000;
+/** Between two looks for an answer that others may bring: a part of the time that is left, within bounds. Milliseconds. */
+const LOOK_SHARE = 0.1;
+const LOOK_SOONEST_MS = 100;
+const LOOK_LATEST_MS = 2_000;
+/** A call takes about this long: asked so much before the turn, it costs nothing. Milliseconds. */
+const ASK_AHEAD_MS = 700;
+/** EC2 takes so many values per filter. */
+const MAX_VALUES = 200;
+
+export interface SharedLookupParts {
+  readonly files: LookupFiles;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Where this process waits before the answer is of any use. */
+  readonly queue: Pick<StartQueue, 'patienceMs' | 'pause'>;
+  /** Default: EC2. */
+  readonly ask?: DescribeInstances;
+}
+
+export class SharedLookup {
+  readonly #parts: SharedLookupParts;
+  #isTrusting = true;
+  /** Keys of the answers that came from a file. */
+  readonly #used = new Set<string>();
+
+  constructor(parts: SharedLookupParts) {
+    this.#parts = parts;
+  }
+
+  /** In place of aws/ec2.ts's own. */
+  readonly describe: DescribeInstances = async (context, filters, options) => {
+    const [lookup, ...scope] = filters;
+    const [name = '', value = '', ...furtherValues] = lookup ?? [];
+    const { files, clock, log, queue, ask = askEc2 } = this.#parts;
+    if (furtherValues.length > 0 || parseIp(value) === undefined) return ask(context, filters, options);
+    const group = await groupOf(context, name, scope);
+    const known = this.#find(group, value);
+    if (known !== undefined) return [known];
+    files.wish(group, value);
+    try {
+      for (;;) {
+        const { patienceMs } = queue;
+        if (patienceMs <= ASK_AHEAD_MS) break;
+        await queue.pause(Math.min(LOOK_LATEST_MS, Math.max(LOOK_SOONEST_MS, patienceMs * LOOK_SHARE)));
+        const answered = this.#find(group, value);
+        if (answered !== undefined) return [answered];
+      }
+      const wishes = files.wishes(group, clock.wallNow()).filter((wish) => parseIp(wish) !== undefined);
+      const values = [...new Set([value, ...wishes])].slice(0, MAX_VALUES);
+      log.debug('lookup', { values: values.length });
+      const records = await ask(context, [[name, ...values] as Ec2Filter, ...scope], options);
+      for (const each of values) this.#keep(group, each, records);
+      return records.filter(({ addresses }) => addresses.includes(value));
+    } finally {
+      files.unwish(group, value);
+    }
+  };
+
+  /** The last answer came from a file, and may be old. */
+  get isDoubtful(): boolean {
+    return this.#used.size > 0;
+  }
+
+  /** The answers from files led nowhere: they are dropped, and no others taken. */
+  forget(): void {
+    this.#isTrusting = false;
+    for (const key of this.#used) this.#parts.files.forget(key);
+    this.#used.clear();
+  }
+
+  #find(group: string, value: string): InstanceRecord | undefined {
+    if (!this.#isTrusting) return undefined;
+    const { files, clock, log } = this.#parts;
+    const key = fingerprint(group, value);
+    const record = parseRecord(files.find(key, ANSWER_LIFE_MS, clock.wallNow()));
+    if (record === undefined || !record.addresses.includes(value)) return undefined;
+    this.#used.add(key);
+    log.debug('lookup_shared', { instanceId: record.instance.instanceId });
+    return record;
+  }
+
+  #keep(group: string, value: string, records: readonly InstanceRecord[]): void {
+    const [record, second] = records.filter(({ addresses }) => addresses.includes(value));
+    if (record === undefined || second !== undefined || record.instance.state !== 'running') return;
+    const { files, clock } = this.#parts;
+    files.store(fingerprint(group, value), { ...record, tags: [...record.tags] }, clock.wallNow());
+  }
+}
+
+const askEc2: DescribeInstances = async (...call) =>
+  (await import('../aws/ec2.ts')).describeInstances(...call);
+
+/** Lookups with the same answer for everybody: same identity, region, endpoint, filter and scope. */
+async function groupOf(context: AwsContext, name: string, scope: readonly Ec2Filter[]): Promise<string> {
+  const { accessKeyId } = await context.credentials();
+  return fingerprint(
+    accountOfKey(accessKeyId),
+    context.profile ?? '',
+    context.region,
+    context.endpoint('EC2') ?? '',
+    name,
+    JSON.stringify(scope),
+  );
+}
+
+/** What `#keep` wrote; undefined for anything else. */
+function parseRecord(stored: unknown): InstanceRecord | undefined {
+  if (typeof stored !== 'object' || stored === null) return undefined;
+  const { instance, addresses, dnsNames, tags, transitionReason } = stored as Partial<
+    Record<string, unknown>
+  >;
+  if (typeof instance !== 'object' || instance === null) return undefined;
+  const { launchTime, ...facts } = instance as Omit<Instance, 'launchTime'> & { launchTime?: unknown };
+  if (typeof facts.instanceId !== 'string' || typeof facts.region !== 'string') return undefined;
+  if (!isTexts(addresses) || !isTexts(dnsNames) || !isPairs(tags)) return undefined;
+  return {
+    instance: { ...facts, ...(typeof launchTime === 'string' && { launchTime: new Date(launchTime) }) },
+    addresses,
+    dnsNames,
+    tags: new Map(tags),
+    transitionReason: typeof transitionReason === 'string' ? transitionReason : '',
+  };
+}
+
+function isTexts(value: unknown): value is readonly string[] {
+  return Array.isArray(value) && value.every((each) => typeof each === 'string');
+}
+
+function isPairs(value: unknown): value is readonly [string, string][] {
+  return Array.isArray(value) && value.every((each) => isTexts(each) && each.length === 2);
+}
