@@ -98,7 +98,9 @@ async function resumeRows(): Promise<Row[]> {
   const rows: Row[] = [];
   for (const [inFlight, service] of Object.entries({ kept: PAUSED_IN_TIME, lost: IN_FLIGHT_LOST })) {
     for (const roundTripMs of ROUND_TRIPS_MS) {
-      rows.push({ inFlight, ...(await measureResume(roundTripMs, service)) });
+      const row = { inFlight, ...(await measureResume(roundTripMs, service)) };
+      rows.push(row);
+      process.stderr.write(`${JSON.stringify(row)}\n`);
     }
   }
   return rows;
