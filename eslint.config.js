@@ -82,7 +82,10 @@ export default tseslint.config(
     files: ['**/*.mjs', '*.js'],
     languageOptions: {
       globals: Object.fromEntries(
-        ['process', 'URL', 'Buffer', 'setTimeout'].map((name) => [name, 'readonly']),
+        ['process', 'URL', 'Buffer', 'setTimeout', 'clearTimeout', 'AbortController'].map((name) => [
+          name,
+          'readonly',
+        ]),
       ),
     },
     rules: {

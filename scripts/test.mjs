@@ -4,6 +4,7 @@
 //   npm test -- unit               one kind: unit, property, integration, e2e
 //   npm test -- rtt e2e/cli        files whose path contains one of the words
 //   npm test -- --no-checks unit   without lint and layout
+//   npm test -- --time-limit=900   ends after so many seconds; what has not run by then counts as failed
 //
 // The last line is `N passed, N failed, N skipped`; a check that fails counts as one failure. The exit status is 0
 // only if nothing failed and something ran. Lint and layout are skipped while their inputs are unchanged.
@@ -30,11 +31,15 @@ const settings = [
 /** A file that takes longer hangs: its process is ended and counts as a failure. */
 const FILE_TIMEOUT_MS = 600_000;
 const CONCURRENT_FILES = 2;
+/** setTimeout takes no more. */
+const NO_TIME_LIMIT_MS = 2 ** 31 - 1;
 
 /** Returns the exit status. */
 export async function runTests(args) {
   const words = args.filter((arg) => !arg.startsWith('-'));
   const withChecks = !args.includes('--no-checks');
+  const deadline = new AbortController();
+  const limit = setTimeout(() => deadline.abort(), readTimeLimitMs(args));
   const files = selectFiles(words);
   if (files.length === 0) {
     process.stderr.write(`No test file matches ${words.join(' ')}\n`);
@@ -56,7 +61,9 @@ export async function runTests(args) {
       unlessUnchanged('layout', () => runTool('prettier', ['--check', '--log-level=warn', '.'])),
     );
   }
-  await runFiles(files, totals);
+  await runFiles(files, totals, deadline.signal);
+  clearTimeout(limit);
+  if (deadline.signal.aborted) process.stdout.write('The time limit ended the run.\n');
   process.stdout.write(`${totals.passed} passed, ${totals.failed} failed, ${totals.skipped} skipped\n`);
   return totals.failed === 0 && totals.passed > 0 ? 0 : 1;
 }
@@ -104,8 +111,14 @@ function runTool(name, args) {
   });
 }
 
+function readTimeLimitMs(args) {
+  const [, seconds] =
+    /^--time-limit=(\d{1,6})$/.exec(args.find((arg) => arg.startsWith('--time-limit=')) ?? '') ?? [];
+  return seconds === undefined ? NO_TIME_LIMIT_MS : Number(seconds) * 1000;
+}
+
 /** Runs compiled test files, each in a process of its own, and adds to the totals. */
-async function runFiles(files, totals) {
+async function runFiles(files, totals, signal) {
   const compiled = files.map((file) => join(root, 'build', file.replace(/\.ts$/, '.js')));
   const absent = compiled.filter((file) => !existsSync(file));
   for (const file of absent) process.stderr.write(`Not compiled: ${file}\n`);
@@ -117,6 +130,7 @@ async function runFiles(files, totals) {
     files: compiled.filter((file) => !absent.includes(file)),
     concurrency: CONCURRENT_FILES,
     timeout: FILE_TIMEOUT_MS,
+    signal,
   });
   const count = (outcome) => (test) => {
     if (test.details?.type === 'suite') return;
