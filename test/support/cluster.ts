@@ -116,6 +116,7 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
   const home = folder('home');
   const temporary = folder('tmp');
   const stateHome = folder('state');
+  const runtime = folder('run');
   const mark = randomUUID();
   const sshConfigFile = join(directory, 'ssh_config');
   writeFileSync(join(directory, 'known_hosts'), knownHosts(emulator, sshd));
@@ -124,6 +125,8 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
     PATH: process.env['PATH'] ?? '',
     HOME: home,
     XDG_STATE_HOME: stateHome,
+    // Where processes take turns and share lookups: kept on purpose.
+    XDG_RUNTIME_DIR: runtime,
     TMPDIR: temporary,
     SHELL: '/bin/sh',
     LC_ALL: 'C',
