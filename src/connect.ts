@@ -88,7 +88,11 @@ export async function connect(options: ConnectOptions): Promise<SessionDuplex> {
         onDrained: () => stream.drained(),
         onEnd: (outcome) => {
           stream.sessionEnded(outcome);
-          settle(new ProxyError('SESSION_ENDED', 'the session ended before it was set up'));
+          settle(
+            signal?.aborted === true
+              ? cancelled(signal)
+              : new ProxyError('SESSION_ENDED', 'the session ended before it was set up'),
+          );
         },
       },
       cancelling.signal,
