@@ -95,7 +95,7 @@ export interface Cluster {
   checkNothingLeft(): Promise<void>;
   /** No pace and no rate limit on either side, for bulk data in tests that are not about them. */
   liftPaces(): void;
-  /** Makes the service healthy again and the agents usual ones. */
+  /** Makes the service healthy again and the agents usual ones; forgets shared lookups. */
   reset(): void;
   close(): Promise<void>;
 }
@@ -189,6 +189,8 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
       controls.changeBehaviour({ paceMs: 0 });
     },
     reset() {
+      // What one test has looked up must not answer another.
+      rmSync(join(runtime, 'ssm-proxy'), { recursive: true, force: true });
       controls.resetFaults();
       for (const { instanceId } of emulator.instances) {
         controls.changeBehaviour({ ...USUAL_BEHAVIOUR }, instanceId);
