@@ -91,7 +91,9 @@ export function createNetwork(env: NodeJS.ProcessEnv, options: NetworkOptions = 
   };
 }
 
+/** Closes what is idle now, and what becomes idle later: the answer of a last call may still be on its way. */
 function closeIdle(agent: http.Agent): void {
+  agent.maxFreeSockets = 0;
   for (const sockets of Object.values(agent.freeSockets)) {
     for (const socket of sockets ?? []) socket.destroy();
   }
