@@ -7,26 +7,17 @@ import { randomFillSync } from 'node:crypto';
 import type { AwsContext } from './aws/context.ts';
 import { ProxyError, asProxyError } from './errors.ts';
 import type { FindTargetDependencies, TargetRequest } from './find-target.ts';
-import { findTarget } from './find-target.ts';
-import { LookupFiles } from './gate/lookup-files.ts';
-import { openRuntimeDirectory } from './gate/runtime-directory.ts';
+import { getIn } from './opening/get-in.ts';
+import type { Sharing, Started } from './opening/get-in.ts';
 import { findGone } from './opening/gone.ts';
 import { noticeFailures } from './opening/notice-failures.ts';
 import { gaveUp } from './opening/persist.ts';
-import { SharedLookup } from './opening/shared-lookup.ts';
-import { StartQueue } from './opening/start-queue.ts';
-import { startWithin } from './opening/start-session.ts';
 import { TimeBudget } from './opening/time-budget.ts';
+import type { TimeLimit } from './opening/time-budget.ts';
 import { explain, silent, timedOut, unusable } from './session-errors.ts';
 import type { SessionSubject } from './session-errors.ts';
 import type { FlightRecorder } from './session/flight-recorder.ts';
-import type {
-  SessionApi,
-  SessionEvents,
-  SessionGrant,
-  SessionOutcome,
-  SessionTimes,
-} from './session/session.ts';
+import type { SessionApi, SessionEvents, SessionOutcome, SessionTimes } from './session/session.ts';
 import { Session } from './session/session.ts';
 
 export interface SessionRequest extends TargetRequest {
@@ -46,15 +37,6 @@ export interface SessionRequest extends TargetRequest {
   readonly reason: string;
   /** What this process has in common with others of the user on this machine; undefined: nothing. */
   readonly sharing?: Sharing | undefined;
-}
-
-export interface Sharing {
-  /** StartSession calls per second of all processes; 0: no limit. */
-  readonly startsPerSecond: number;
-  /** Longest wait for a turn, besides the connect timeout; undefined: it counts against that. Milliseconds. */
-  readonly queueTimeoutMs: number | undefined;
-  /** Instances found by address serve others for a minute. */
-  readonly sharesLookups: boolean;
 }
 
 /** A session that was started, as one would look for it later. */
@@ -95,14 +77,15 @@ export async function openSession(
   signal: AbortSignal,
 ): Promise<Session> {
   const { clock, log } = dependencies;
-  const budget = new TimeBudget(clock, request.connectTimeoutMs, signal, request.timeLimitName);
+  const budget = new TimeBudget(clock, timeLimitOf(request), signal);
   let stage = 'reading the AWS configuration';
   const enter = (next: string): void => {
     stage = next;
     events.onStage(next);
   };
   try {
-    const started = await getIn(request, dependencies, events, enter, budget);
+    const onFound = events.onFound?.bind(events);
+    const started = await getIn(request, { ...dependencies, budget, enter, onFound });
     log.info('session_started', {
       sessionId: started.grant.sessionId,
       target: started.targetId,
@@ -111,58 +94,16 @@ export async function openSession(
     events.onStarted?.(startedSession(started));
     return await drive(started, request, budget, dependencies, events);
   } catch (thrown) {
+    budget.close();
     if (signal.aborted) throw new ProxyError('CANCELLED', 'cancelled', { cause: thrown });
     const error = asProxyError(thrown);
     if (!budget.isSpent || error.code !== 'CANCELLED') throw error;
     throw timedOut(request, stage, thrown);
-  } finally {
-    budget.close();
   }
 }
 
-/** Resolves the target and starts a session; once more when the answer of an earlier lookup led nowhere. */
-async function getIn(
-  request: SessionRequest,
-  dependencies: OpenSessionDependencies,
-  events: OpenSessionEvents,
-  enter: (stage: string) => void,
-  budget: TimeBudget,
-): Promise<Started> {
-  const { clock, log, env } = dependencies;
-  const { startsPerSecond = 0, queueTimeoutMs, sharesLookups = false } = request.sharing ?? {};
-  const directory = request.sharing === undefined ? undefined : openRuntimeDirectory(env);
-  const queue = new StartQueue({ directory, startsPerSecond, queueTimeoutMs, budget, clock, log, enter });
-  const lookup =
-    directory !== undefined && sharesLookups
-      ? new SharedLookup({ files: new LookupFiles(directory), clock, log, queue })
-      : undefined;
-  try {
-    for (;;) {
-      const { context, instanceId } = await findTarget(request, dependencies, enter, budget, {
-        queue,
-        lookup,
-      });
-      events.onFound?.(instanceId, context.region);
-      const isDoubtful = lookup?.isDoubtful ?? false;
-      try {
-        const parts = { context, budget, queue, clock, log, enter, isDoubtful };
-        const grant = await startWithin({ ...request, instanceId }, parts);
-        return { context, targetId: instanceId, grant };
-      } catch (thrown) {
-        if (!isDoubtful || asProxyError(thrown).code !== 'TARGET_NOT_CONNECTED') throw thrown;
-        log.info('resolve_again', { instanceId });
-        lookup?.forget();
-      }
-    }
-  } finally {
-    queue.leave();
-  }
-}
-
-interface Started {
-  readonly context: AwsContext;
-  readonly targetId: string;
-  readonly grant: SessionGrant;
+function timeLimitOf({ connectTimeoutMs, timeLimitName, sharing }: SessionRequest): TimeLimit {
+  return { limitMs: connectTimeoutMs, name: timeLimitName, elasticMs: sharing?.queueTimeoutMs ?? 0 };
 }
 
 function startedSession({ context, targetId, grant }: Started): StartedSession {
@@ -199,11 +140,6 @@ async function drive(
     sign: (url) => signStreamUrl(context, url),
     log: log.child('websocket'),
   });
-  const waiting = clock.setTimer(budget.remainingMs, () => {
-    const error =
-      trouble === undefined || wasReady ? silent(subject, session.stats()) : gaveUp(trouble, { budget });
-    void session.terminate({ kind: 'failed', error });
-  });
   events.onStage(`opening the data channel to ${targetId}`);
   const session = new Session(
     { grant, targetId, messagesPerSecond: request.messagesPerSecond, ...request.times },
@@ -227,20 +163,25 @@ async function drive(
         events.onReady(facts);
       },
       onData(data, stream) {
-        waiting.cancel();
+        budget.close();
         events.onData(data, stream);
       },
       onWritable: () => events.onWritable(),
       onDrained: () => events.onDrained(),
       onNotice: (text) => events.onNotice(text),
       onEnd(outcome) {
-        waiting.cancel();
+        budget.close();
         context.close();
         if (isOverAtService(outcome, session)) events.onTerminated?.();
         events.onEnd(explain(outcome, subject, session.sessionId, wasReady));
       },
     },
   );
+  budget.onSpent(() => {
+    const error =
+      trouble === undefined || wasReady ? silent(subject, session.stats()) : gaveUp(trouble, { budget });
+    void session.terminate({ kind: 'failed', error });
+  });
   session.open();
   return session;
 }

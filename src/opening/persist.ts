@@ -73,9 +73,9 @@ export function gaveUp(
   { budget, hintFor }: Pick<PersistOptions, 'budget' | 'hintFor'>,
 ): ProxyError {
   const tried =
-    budget.limitName === undefined
+    budget.limit.name === undefined
       ? undefined
-      : `tried for ${formatSeconds(budget.spentMs)} (${budget.limitName})`;
+      : `tried for ${formatSeconds(budget.spentMs)} (${budget.limit.name})`;
   const hint = [tried, hintFor?.(error) ?? error.hint].filter((part) => part !== undefined).join('; ');
   return new ProxyError(error.code, error.message, { cause: error, ...(hint !== '' && { hint }) });
 }

@@ -9,6 +9,7 @@
 import type { LogFields } from '../log.ts';
 import { formatFields } from '../log.ts';
 import { HEADER_LENGTH, MESSAGE_TYPE, PAYLOAD_TYPE, SHORT_HEADER_LENGTH } from '../protocol/message.ts';
+import { formatAcknowledge } from '../protocol/payloads.ts';
 
 /** Messages kept. At the safe pace of 900 messages a second and as many acknowledgements, the last two seconds. */
 export const RECORDED_MESSAGES = 4096;
@@ -28,14 +29,23 @@ const MESSAGE_NAMES = ['malformed', 'unknown', ...Object.values(MESSAGE_TYPE)];
 const MALFORMED = 0;
 const UNKNOWN = 1;
 const ACKNOWLEDGE = MESSAGE_NAMES.indexOf(MESSAGE_TYPE.ACKNOWLEDGE);
-const TYPE_STARTS = new Map(
-  MESSAGE_NAMES.slice(2).map((name, index) => [Buffer.from(name, 'latin1').readUInt32BE(0), index + 2]),
+const FIRST_TYPE = 2;
+const TYPE_STARTS = Int32Array.from(
+  MESSAGE_NAMES.slice(FIRST_TYPE).map((name) => Buffer.from(name, 'latin1').readInt32BE(0)),
 );
 const PAYLOAD_NAMES = new Map<number, string>(
   Object.entries(PAYLOAD_TYPE).map(([name, code]) => [code, name.toLowerCase()]),
 );
 
 const ACKNOWLEDGED_KEY = Buffer.from('"AcknowledgedMessageSequenceNumber":', 'latin1');
+/** Where the acknowledged number stands in the payload, as both official ends write it. */
+const ACKNOWLEDGED_OFFSETS = [MESSAGE_TYPE.OUTPUT_STREAM_DATA, MESSAGE_TYPE.INPUT_STREAM_DATA].map(
+  (type) => formatAcknowledge(type, '0'.repeat(36), 0).indexOf('r":0,') + 3,
+);
+const QUOTE = 0x22;
+const COLON = 0x3a;
+const ZERO = 0x30;
+const LETTER_R = 0x72;
 /** For 32-bit fields that a message does not have. */
 const ABSENT = 0xffffffff;
 
@@ -137,7 +147,7 @@ export class FlightRecorder {
       this.#payloadBytes[slot] = message.length;
       return;
     }
-    const type = TYPE_STARTS.get(message.readUInt32BE(TYPE_OFFSET)) ?? UNKNOWN;
+    const type = typeOf(message);
     this.#types[slot] = type;
     this.#sequenceNumbers[slot] = message.readUInt32BE(SEQUENCE_OFFSET);
     this.#payloadBytes[slot] = message.length - headerLength - LENGTH_BYTES;
@@ -163,13 +173,31 @@ export class FlightRecorder {
   }
 }
 
+function typeOf(message: Buffer): number {
+  const start = message.readInt32BE(TYPE_OFFSET);
+  for (let index = 0; index < TYPE_STARTS.length; index += 1) {
+    if (TYPE_STARTS[index] === start) return FIRST_TYPE + index;
+  }
+  return UNKNOWN;
+}
+
 /** Low 32 bits of the acknowledged number, read from the JSON text without parsing it. */
 function readAcknowledged(message: Buffer, headerLength: number): number {
-  const key = message.indexOf(ACKNOWLEDGED_KEY, headerLength + LENGTH_BYTES);
-  if (key < 0) return ABSENT;
+  const payload = headerLength + LENGTH_BYTES;
+  for (const offset of ACKNOWLEDGED_OFFSETS) {
+    const at = payload + offset;
+    // No other field ends in r.
+    if (message[at - 1] === COLON && message[at - 2] === QUOTE && message[at - 3] === LETTER_R)
+      return readNumber(message, at);
+  }
+  const key = message.indexOf(ACKNOWLEDGED_KEY, payload);
+  return key < 0 ? ABSENT : readNumber(message, key + ACKNOWLEDGED_KEY.length);
+}
+
+function readNumber(message: Buffer, start: number): number {
   let value: number | undefined;
-  for (let at = key + ACKNOWLEDGED_KEY.length; at < message.length; at += 1) {
-    const digit = (message[at] ?? 0) - 0x30;
+  for (let at = start; at < message.length; at += 1) {
+    const digit = (message[at] ?? 0) - ZERO;
     if (digit < 0 || digit > 9) break;
     value = ((value ?? 0) * 10 + digit) % 2 ** 32;
   }

@@ -1,14 +1,21 @@
-/** Many `connect`s at once, each a process of its own, against an account that allows a few StartSession per second. */
+/**
+ * Many `connect`s at once, each a process of its own, against an account that allows a few StartSession per second. The
+ * emulator is a process of its own too: starting so many would keep this one from answering. It goes before them, since
+ * the real AWS does not have to share two cores with its clients.
+ */
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { setPriority, tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Emulator } from '../../src/emulator/server.ts';
-import type { CallCount } from '../../src/emulator/call-log.ts';
+import type { EmulatorState } from '../../src/emulator/controls.ts';
 import { spawnCli } from './cli.ts';
+import { startEmulatorProcess } from './emulator-process.ts';
+import type { EmulatorProcess } from './emulator-process.ts';
 
 export interface ManyOptions {
   readonly count: number;
+  /** StartSession calls that the account allows per second; 3 may come at once. */
+  readonly perSecond: number;
   /** Added to each command line. */
   readonly args?: readonly string[];
 }
@@ -25,38 +32,50 @@ export interface OneOfMany {
 
 export interface ManyResult {
   readonly all: readonly OneOfMany[];
-  /** API calls of all of them, by 'service:Operation'. */
-  readonly calls: Readonly<Record<string, Readonly<CallCount>>>;
+  /** Of the emulator, when all have ended. */
+  readonly state: EmulatorState;
   /** How far each one came in from its place in the order of starts: the mean over all. */
   readonly meanDisplacement: number;
 }
 
+const MAX_NODES = 200;
+const LOWEST_PRIORITY = 19;
+
 /** Starts them all, lets each go when it has its banner, and waits for the last one. One runtime directory for all. */
-export async function connectMany(
-  emulator: Emulator,
-  { count, args = [] }: ManyOptions,
-): Promise<ManyResult> {
-  const runtimeDirectory = mkdtempSync(join(tmpdir(), 'ssm-proxy-many-'));
-  const env = {
-    AWS_ENDPOINT_URL: emulator.endpoint,
-    AWS_REGION: emulator.region,
-    AWS_ACCESS_KEY_ID: emulator.credentials.accessKeyId,
-    AWS_SECRET_ACCESS_KEY: emulator.credentials.secretAccessKey,
-    XDG_RUNTIME_DIR: runtimeDirectory,
-    XDG_STATE_HOME: join(runtimeDirectory, 'state'),
-  };
-  const addresses = emulator.instances.map(({ privateIp }) => privateIp);
-  const startedAt = performance.now();
+export async function connectMany({ count, perSecond, args = [] }: ManyOptions): Promise<ManyResult> {
+  const directory = mkdtempSync(join(tmpdir(), 'ssm-proxy-many-'));
+  const emulator = await startEmulatorProcess(['--nodes', String(Math.min(MAX_NODES, count))]);
   try {
+    const throttles = { 'ssm:StartSession': { perSecond, burst: 3 } };
+    await control(emulator, 'PATCH', 'faults', { api: { throttles } });
+    const env = { ...emulator.env, XDG_RUNTIME_DIR: directory, XDG_STATE_HOME: join(directory, 'state') };
+    const addresses = emulator.facts.instances.map(({ privateIp }) => privateIp);
+    const startedAt = performance.now();
     const all = await Promise.all(
       Array.from({ length: count }, (_each, index) =>
         connectOne(['connect', addresses[index % addresses.length] ?? '', ...args], env, startedAt),
       ),
     );
-    return { all, calls: emulator.controls.state().calls, meanDisplacement: meanDisplacement(all) };
+    const state = (await control(emulator, 'GET', 'state')) as EmulatorState;
+    return { all, state, meanDisplacement: meanDisplacement(all) };
   } finally {
-    rmSync(runtimeDirectory, { recursive: true, force: true });
+    await emulator.stop();
+    rmSync(directory, { recursive: true, force: true });
   }
+}
+
+async function control(
+  { facts }: EmulatorProcess,
+  method: string,
+  path: string,
+  content?: unknown,
+): Promise<unknown> {
+  const answer = await fetch(new URL(path, facts.control), {
+    method,
+    ...(content !== undefined && { body: JSON.stringify(content) }),
+  });
+  if (!answer.ok) throw new Error(`${method} ${path}: ${await answer.text()}`);
+  return answer.json();
 }
 
 async function connectOne(
@@ -66,6 +85,7 @@ async function connectOne(
 ): Promise<OneOfMany> {
   const startedMs = performance.now() - zero;
   const child = spawnCli(args, { env });
+  if (child.pid !== undefined) setPriority(child.pid, LOWEST_PRIORITY);
   let bannerMs: number | undefined;
   let banner = '';
   let stderr = '';

@@ -8,6 +8,7 @@ import { persist } from '../../src/opening/persist.ts';
 import type { PersistOptions } from '../../src/opening/persist.ts';
 import { fitDelayMs, retryDelayMs } from '../../src/opening/retry-policy.ts';
 import { TimeBudget } from '../../src/opening/time-budget.ts';
+import type { TimeLimit } from '../../src/opening/time-budget.ts';
 import { VirtualClock } from '../support/virtual-clock.ts';
 
 /** An answer of AWS as the SDK throws it. */
@@ -97,7 +98,7 @@ describe('persisting within a budget', () => {
   const bench = (limitMs: number, more: Partial<PersistOptions> = {}): Bench => {
     const clock = new VirtualClock();
     const caller = new AbortController();
-    const budget = new TimeBudget(clock, limitMs, caller.signal, '--connect-timeout');
+    const budget = new TimeBudget(clock, { limitMs, name: '--connect-timeout', elasticMs: 0 }, caller.signal);
     return {
       clock,
       budget,
@@ -188,9 +189,54 @@ describe('persisting within a budget', () => {
 });
 
 describe('time budget', () => {
+  const limit: TimeLimit = { limitMs: 1000, name: undefined, elasticMs: 0 };
+
+  /** Timers that are due while the process does not run come afterwards, as in Node. */
+  class BusyClock extends VirtualClock {
+    #stalledMs = 0;
+
+    stall(ms: number): void {
+      this.#stalledMs += ms;
+      this.advance(0);
+    }
+
+    override now(): number {
+      return super.now() + this.#stalledMs;
+    }
+  }
+
+  it('does not count the time in which the process was kept from running, as far as it is elastic', () => {
+    const clock = new BusyClock();
+    const budget = new TimeBudget(clock, { ...limit, elasticMs: 5_000 }, new AbortController().signal);
+    clock.advance(500);
+    clock.stall(4_000);
+    clock.advance(250);
+    assert.equal(budget.spentMs, 750);
+    clock.advance(249);
+    assert.equal(budget.isSpent, false);
+    clock.advance(1);
+    assert.equal(budget.isSpent, true);
+    assert.equal(clock.pendingTimers, 0);
+  });
+
+  it('counts what goes beyond that, and everything when it is not elastic', () => {
+    for (const elasticMs of [0, 1_000]) {
+      const clock = new BusyClock();
+      const budget = new TimeBudget(clock, { ...limit, elasticMs }, new AbortController().signal);
+      let calls = 0;
+      budget.onSpent(() => (calls += 1));
+      clock.stall(elasticMs + 1_000);
+      clock.advance(1_000);
+      assert.equal(budget.isSpent, true, String(elasticMs));
+      assert.equal(calls, 1);
+      budget.onSpent(() => (calls += 1));
+      assert.equal(calls, 2);
+    }
+  });
+
   it('does not count what happens outside of it', async () => {
     const clock = new VirtualClock();
-    const budget = new TimeBudget(clock, 1000, new AbortController().signal);
+    const budget = new TimeBudget(clock, limit, new AbortController().signal);
     clock.advance(400);
     let done: () => void = () => {};
     const waited = budget.outside(
@@ -214,7 +260,7 @@ describe('time budget', () => {
   it('is over for the caller’s reasons too, without being spent', () => {
     const caller = new AbortController();
     const clock = new VirtualClock();
-    const budget = new TimeBudget(clock, 1000, caller.signal);
+    const budget = new TimeBudget(clock, limit, caller.signal);
     caller.abort();
     assert.equal(budget.signal.aborted, true);
     assert.equal(budget.isSpent, false);

@@ -1,0 +1,77 @@
+/** From a target to a started session, in turn with other processes of the user on this machine. */
+import type { AwsContext } from '../aws/context.ts';
+import { asProxyError } from '../errors.ts';
+import { findTarget } from '../find-target.ts';
+import type { FindTargetDependencies, TargetRequest } from '../find-target.ts';
+import { LookupFiles } from '../gate/lookup-files.ts';
+import { openRuntimeDirectory } from '../gate/runtime-directory.ts';
+import type { SessionGrant } from '../session/session.ts';
+import { SharedLookup } from './shared-lookup.ts';
+import { StartQueue } from './start-queue.ts';
+import { startWithin } from './start-session.ts';
+import type { StartRequest } from './start-session.ts';
+import type { TimeBudget } from './time-budget.ts';
+
+export interface Sharing {
+  /** StartSession calls per second of all processes; 0: no limit. */
+  readonly startsPerSecond: number;
+  /**
+   * Longest wait for a turn, and for a machine that is too busy to run this process, besides the connect timeout;
+   * undefined: that counts. Milliseconds.
+   */
+  readonly queueTimeoutMs: number | undefined;
+  /** Instances found by address serve others for a minute. */
+  readonly sharesLookups: boolean;
+}
+
+export interface GetInRequest extends TargetRequest, Omit<StartRequest, 'instanceId'> {
+  /** Undefined: nothing is shared. */
+  readonly sharing?: Sharing | undefined;
+}
+
+export interface GetInParts extends FindTargetDependencies {
+  readonly budget: TimeBudget;
+  /** A few words for a status line. */
+  readonly enter: (stage: string) => void;
+  /** The target is this instance. */
+  readonly onFound: ((instanceId: string, region: string) => void) | undefined;
+}
+
+export interface Started {
+  readonly context: AwsContext;
+  readonly targetId: string;
+  readonly grant: SessionGrant;
+}
+
+/**
+ * Once more from the start when the answer of an earlier lookup led nowhere. The errors of lookups and of
+ * StartSession, THROTTLED when a turn is too far away, CANCELLED.
+ */
+export async function getIn(request: GetInRequest, parts: GetInParts): Promise<Started> {
+  const { clock, log, env, budget, enter } = parts;
+  const { startsPerSecond = 0, queueTimeoutMs, sharesLookups = false } = request.sharing ?? {};
+  const directory = request.sharing === undefined ? undefined : openRuntimeDirectory(env);
+  const queue = new StartQueue({ directory, startsPerSecond, queueTimeoutMs, budget, clock, log, enter });
+  const lookup =
+    directory !== undefined && sharesLookups
+      ? new SharedLookup({ files: new LookupFiles(directory), clock, log, queue })
+      : undefined;
+  try {
+    for (;;) {
+      const { context, instanceId } = await findTarget(request, parts, enter, budget, { queue, lookup });
+      parts.onFound?.(instanceId, context.region);
+      const isDoubtful = lookup?.isDoubtful ?? false;
+      try {
+        const starting = { context, budget, queue, clock, log, enter, isDoubtful };
+        const grant = await startWithin({ ...request, instanceId }, starting);
+        return { context, targetId: instanceId, grant };
+      } catch (thrown) {
+        if (!isDoubtful || asProxyError(thrown).code !== 'TARGET_NOT_CONNECTED') throw thrown;
+        log.info('resolve_again', { instanceId });
+        lookup?.forget();
+      }
+    }
+  } finally {
+    queue.leave();
+  }
+}
