@@ -1,7 +1,7 @@
 /**
  * Every way ssm-proxy can fail: one class, one table.
  *
- * Match on `code`: it is stable. Messages are for people and may change. The README's table of codes and exit
+ * Match on `code`: it is stable. Messages are for people and may change. docs/errors.md's table of codes and exit
  * statuses is compared with ERROR_TABLE by a test.
  *
  * Exit statuses follow sysexits(3) where it has a word for the case, 2 for usage as getopt programs do, 1 for
@@ -11,7 +11,7 @@
 interface ErrorRow {
   /** Process exit status when this ends the program. */
   readonly exitStatus: number;
-  /** One plain sentence for the README. */
+  /** One plain sentence for docs/errors.md. */
   readonly meaning: string;
 }
 

@@ -1,6 +1,6 @@
 /**
  * The library. It writes nothing anywhere and keeps no state of the process; every failure is a ProxyError with a
- * stable `code` (README, "Errors").
+ * stable `code` (docs/errors.md).
  */
 export { connect } from './connect.ts';
 export type { ConnectOptions } from './connect.ts';

@@ -1,4 +1,4 @@
-/** The README's tables are what the code says. `UPDATE_GOLDEN=1 npm test -- readme` puts them there. */
+/** The tables in README and docs are what the code says. `UPDATE_GOLDEN=1 npm test -- readme` puts them there. */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -19,13 +19,14 @@ function table(headings: readonly string[], rows: readonly (readonly string[])[]
   return [headings, headings.map(() => '---'), ...rows].map(line).join('\n');
 }
 
-/** The README must have `text` between the marks of a part. */
-function assertPart(name: string, text: string): void {
-  const current = readFileSync(readmeFile, 'utf8');
+/** The page must have `text` between the marks of a part. */
+function assertPart(page: string, name: string, text: string): void {
+  const file = join(projectRoot, page);
+  const current = readFileSync(file, 'utf8');
   const marks = new RegExp(`(<!-- ${name}: [^>]*-->\\n)[^]*?(<!-- /${name} -->)`);
-  assert.match(current, marks, `the README has no part ${name}`);
+  assert.match(current, marks, `${page} has no part ${name}`);
   assertGolden(
-    readmeFile,
+    file,
     current.replace(marks, (_all, start: string, end: string) => `${start}${text}\n${end}`),
   );
 }
@@ -43,7 +44,11 @@ test('the options table is that of the code', () => {
     option.defaultText ?? '',
     option.help,
   ]);
-  assertPart('options', table(['Option', 'Commands', 'Variable', 'Default', 'Meaning'], rows));
+  assertPart(
+    'docs/options.md',
+    'options',
+    table(['Option', 'Commands', 'Variable', 'Default', 'Meaning'], rows),
+  );
 });
 
 test('the table of error codes is that of the code', () => {
@@ -52,7 +57,7 @@ test('the table of error codes is that of the code', () => {
     String(row.exitStatus),
     row.meaning,
   ]);
-  assertPart('errors', table(['Code', 'Exit status', 'Meaning'], rows));
+  assertPart('docs/errors.md', 'errors', table(['Code', 'Exit status', 'Meaning'], rows));
 });
 
 test('every command is in the README as its help has it', () => {

@@ -1,0 +1,51 @@
+/** Options that most commands have. */
+import type { OptionSpec } from './spec.ts';
+import { API, COMMANDS, READABLE } from './spec.ts';
+
+export const COMMON_OPTIONS = [
+  {
+    name: 'region',
+    value: 'REGION[,REGION...]',
+    env: 'SSM_PROXY_REGION',
+    defaultText: 'as the AWS CLI finds it',
+    help: 'AWS region; several are searched for the target',
+    commands: API,
+  },
+  {
+    name: 'profile',
+    value: 'NAME',
+    env: 'SSM_PROXY_PROFILE',
+    defaultText: 'as the AWS CLI finds it',
+    help: 'profile of ~/.aws/config',
+    commands: API,
+  },
+  {
+    name: 'endpoint-url',
+    value: 'URL',
+    env: 'SSM_PROXY_ENDPOINT_URL',
+    defaultText: 'of the region',
+    help: 'endpoint for the EC2, SSM and STS calls',
+    commands: API,
+  },
+  {
+    name: 'log-level',
+    value: 'LEVEL',
+    env: 'SSM_PROXY_LOG_LEVEL',
+    defaultText: 'no log; info with --log-file',
+    help: 'log error, warn, info, debug or trace events, to stderr without --log-file',
+    commands: COMMANDS,
+  },
+  {
+    name: 'log-file',
+    value: 'PATH',
+    env: 'SSM_PROXY_LOG_FILE',
+    help: 'append the log to this file (mode 0600)',
+    commands: COMMANDS,
+  },
+  {
+    name: 'json',
+    value: undefined,
+    help: 'print JSON on one line, for programs',
+    commands: READABLE,
+  },
+] as const satisfies readonly OptionSpec[];

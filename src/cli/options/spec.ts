@@ -1,0 +1,28 @@
+/** What an option is, and the commands and groups of commands that options belong to. */
+
+export const COMMANDS = ['connect', 'resolve', 'wait', 'sessions', 'emulator'] as const;
+export type CommandName = (typeof COMMANDS)[number];
+
+export interface OptionSpec {
+  /** Long name without dashes; unique among the options of a command. Takes a value in all commands or in none. */
+  readonly name: string;
+  /** What stands for the value in help texts, unit included; undefined for a switch. */
+  readonly value: string | undefined;
+  /** May be given several times; its variable holds a comma-separated list. */
+  readonly repeatable?: true;
+  /** Environment variable that is used when the option is not given. */
+  readonly env?: `SSM_PROXY_${string}`;
+  /** Default as people read it. */
+  readonly defaultText?: string;
+  readonly help: string;
+  readonly commands: readonly CommandName[];
+}
+
+/** Commands that look for an instance. */
+export const TARGETED: readonly CommandName[] = ['connect', 'resolve', 'wait'];
+/** Commands that call AWS. */
+export const API: readonly CommandName[] = [...TARGETED, 'sessions'];
+/** Commands that open a session. */
+export const SESSION: readonly CommandName[] = ['connect', 'wait'];
+/** Commands whose output programs can read. */
+export const READABLE: readonly CommandName[] = ['resolve', 'wait', 'sessions', 'emulator'];
