@@ -4,7 +4,7 @@
 //   node scripts/bootstrap.mjs demo [options]     the demo against the emulator (scripts/demo.ts)
 //   node scripts/bootstrap.mjs build              dist/, also as npm's `prepare`
 //   node scripts/bootstrap.mjs types              declarations for the package, npm's `prepack`
-//   node scripts/bootstrap.mjs <measurement>      fuzz, soak, reliability, faults or many (scripts/<measurement>.ts)
+//   node scripts/bootstrap.mjs <measurement>      fuzz, soak, reliability, faults, many or bench (scripts/<measurement>.ts)
 //
 // Node builtins only at the top: what needs node_modules is imported after the installation.
 import { dirname } from 'node:path';
@@ -14,7 +14,7 @@ import { ensureInstalled } from './install.mjs';
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 
 /** Measurements, too long for `npm test`: each is scripts/<name>.ts with `run(args)`. */
-const measurements = ['fuzz', 'soak', 'reliability', 'faults', 'many'];
+const measurements = ['fuzz', 'soak', 'reliability', 'faults', 'many', 'bench'];
 
 const programs = {
   async test(args) {
@@ -43,7 +43,7 @@ const programs = {
 async function measure(name, args) {
   const { buildDist, buildScript } = await import('./build.mjs');
   const { ensureSystemPackages } = await import('./system-packages.mjs');
-  if (name === 'reliability') ensureSystemPackages();
+  if (name === 'reliability' || name === 'bench') ensureSystemPackages();
   if (await buildDist()) process.stderr.write('Built dist/.\n');
   const { run } = await import(pathToFileURL(await buildScript(name)).href);
   return run(args);
