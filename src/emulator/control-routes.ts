@@ -15,6 +15,7 @@ import type { Controls } from './controls.ts';
 import type { FaultChange } from './fault-settings.ts';
 import { asCloseCode } from './message-rule.ts';
 import type { SessionDocument } from './session-document.ts';
+import { readSsoSettings } from './sso-settings.ts';
 
 const DONE = { ok: true };
 
@@ -62,6 +63,15 @@ export async function routeControl(
       return changeIdentity(controls, id ?? '', input);
     case 'DELETE identities/:id':
       controls.removeIdentity(id ?? '');
+      return DONE;
+    case 'PUT roles/:id':
+      controls.putNodeRole(id ?? '', asStrings(asObject(input, 'role')['policies'], 'role.policies'));
+      return DONE;
+    case 'PATCH sso':
+      return controls.changeSso(readSsoSettings(input));
+    case 'POST sso/:id':
+      if (id !== 'revoke') return undefined;
+      controls.revokeSsoTokens();
       return DONE;
     case 'POST clients/:id':
       return dropClients(controls, id ?? '', input);

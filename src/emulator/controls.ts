@@ -15,6 +15,7 @@ import type { InstanceSpec } from './instance-settings.ts';
 import type { EmulatedInstance } from './instance.ts';
 import type { RelayStats } from './relay.ts';
 import type { SessionDocument } from './session-document.ts';
+import type { SsoSettings } from './sso-directory.ts';
 import type { Vpc, World } from './world.ts';
 
 export interface SessionState {
@@ -178,6 +179,31 @@ export class Controls {
 
   removeIdentity(accessKeyId: string): void {
     this.#world.identities.remove(accessKeyId);
+  }
+
+  // ---- roles and SSO -----------------------------------------------------------------------------------------
+
+  /** Makes an instance profile with a role of the same name, or replaces the policies (ARNs) of its role. */
+  putNodeRole(name: string, policies: readonly string[]): void {
+    this.#world.nodeRoles.put(name, policies);
+  }
+
+  /** ARNs of the policies attached to a role; undefined: no such role. */
+  nodeRolePolicies(name: string): readonly string[] | undefined {
+    const role = this.#world.nodeRoles.find(name);
+    return role === undefined ? undefined : [...role.policies];
+  }
+
+  /** What the portal offers, and what the person there does. */
+  changeSso(change: Partial<SsoSettings>): SsoSettings {
+    const { sso } = this.#world;
+    sso.settings = { ...sso.settings, ...change };
+    return sso.settings;
+  }
+
+  /** Ends every SSO login at the service; the tokens on disk do not know. */
+  revokeSsoTokens(): void {
+    this.#world.sso.revokeAll();
   }
 
   // ---- sessions ----------------------------------------------------------------------------------------------

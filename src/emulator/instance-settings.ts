@@ -20,6 +20,7 @@ import {
 } from './checked-json.ts';
 import { INSTANCE_STATES, randomResourceId } from './instance.ts';
 import type { EmulatedInstance, InstanceState, NetworkInterface } from './instance.ts';
+import { DEMO_PROFILE } from './node-roles.ts';
 
 /** A network interface as given from outside. */
 export interface InterfaceSpec {
@@ -48,6 +49,8 @@ export interface InstanceSpec {
   /** Milliseconds since the epoch, or ISO 8601 text. */
   readonly launchTime?: number | string;
   readonly instanceType?: string;
+  /** Name of an instance profile; null: none. */
+  readonly instanceProfile?: string | null;
   readonly agentOnline?: boolean;
   readonly agentVersion?: string;
   readonly behaviour?: Partial<AgentBehaviour>;
@@ -78,6 +81,7 @@ const SPEC_KEYS: readonly (keyof InstanceSpec)[] = [
   'tags',
   'launchTime',
   'instanceType',
+  'instanceProfile',
   'agentOnline',
   'agentVersion',
   'behaviour',
@@ -105,6 +109,7 @@ export function createInstance(value: unknown, defaults: InstanceDefaults): Emul
     instanceType: 'm7i.large',
     imageId: 'ami-0123456789abcdef0',
     availabilityZone: `${region}a`,
+    instanceProfile: DEMO_PROFILE,
     agentOnline: true,
     agentVersion: AGENT_VERSION,
     platformName: 'Ubuntu',
@@ -136,6 +141,7 @@ export function changeInstance(instance: EmulatedInstance, value: unknown, defau
   put('hostnameType', (each, path) => asOneOf(each, path, ['ip-name', 'resource-name']));
   put('launchTime', asTime);
   put('instanceType', asString);
+  put('instanceProfile', (each, path) => (each === null ? undefined : asString(each, path)));
   put('agentOnline', asBoolean);
   put('agentVersion', asString);
   put('user', asString);

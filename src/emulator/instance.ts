@@ -39,6 +39,8 @@ export interface EmulatedInstance {
   instanceType: string;
   imageId: string;
   availabilityZone: string;
+  /** Name of its instance profile (node-roles.ts); undefined: none. */
+  instanceProfile: string | undefined;
   agentOnline: boolean;
   agentVersion: string;
   platformName: string;

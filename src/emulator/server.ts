@@ -124,7 +124,7 @@ async function start(
   const channelOrigin = `${tls === undefined ? 'ws' : 'wss'}://${host}`;
   const gateway = new Gateway(world, options.startAgentSession ?? startAgentSession, () => channelOrigin);
   closers.push(() => gateway.close());
-  serve(frontDoor, world, gateway, log);
+  serve(frontDoor, world, gateway, endpoint, log);
 
   const nodeServers = new Map<string, NodeServer>();
   closers.push(async () => {
@@ -215,8 +215,8 @@ function described(instance: EmulatedInstance): DescribedInstance {
 }
 
 /** Joins the HTTP server to the API and to the data channels. */
-function serve(frontDoor: FrontDoor, world: World, gateway: Gateway, log: Log): void {
-  const api = new ApiService(world, gateway);
+function serve(frontDoor: FrontDoor, world: World, gateway: Gateway, endpoint: string, log: Log): void {
+  const api = new ApiService(world, gateway, endpoint);
   const door = new ChannelDoor(world, gateway);
   frontDoor.http.on('request', (request: IncomingMessage, response: ServerResponse) => {
     void answerApi(api, world, request, response).catch((error: unknown) => {

@@ -1,5 +1,6 @@
 /**
- * The emulated account: instances, VPCs, access keys, preferences, documents, KMS keys, and the faults in force.
+ * The emulated account: instances, VPCs, access keys, roles, SSO, preferences, documents, KMS keys, and the faults in
+ * force.
  * Plain state that the API answers from and the control interface changes; sessions live in gateway.ts.
  */
 import { ProxyError } from '../errors.ts';
@@ -10,12 +11,14 @@ import type { Faults } from './faults.ts';
 import { mergeFaults } from './fault-settings.ts';
 import type { FaultChange } from './fault-settings.ts';
 import { Identities } from './identities.ts';
+import { NodeRoles } from './node-roles.ts';
 import { changeInstance, createInstance } from './instance-settings.ts';
 import type { InstanceDefaults, InstanceSpec } from './instance-settings.ts';
 import type { EmulatedInstance } from './instance.ts';
 import { builtInDocuments } from './session-document.ts';
 import type { SessionDocument } from './session-document.ts';
 import type { ServiceClock } from './service-clock.ts';
+import { SsoDirectory } from './sso-directory.ts';
 
 export interface Vpc {
   readonly vpcId: string;
@@ -38,6 +41,8 @@ export class World {
   readonly clock: ServiceClock;
   readonly log: Log;
   readonly identities = new Identities();
+  readonly nodeRoles = new NodeRoles();
+  readonly sso = new SsoDirectory(() => this.clock.wallNow());
   readonly calls = new CallLog();
   readonly instances = new Map<string, EmulatedInstance>();
   readonly vpcs = new Map<string, Vpc>();

@@ -15,13 +15,15 @@ import { ApiFailures } from './api-failures.ts';
 import { permissionRefusal, sessionArn, signatureRefusal, targetArn } from './auth-errors.ts';
 import type { ServiceName } from './auth-errors.ts';
 import { EC2_OPERATIONS } from './ec2.ts';
-import { ec2Answer, ec2Error, stsAnswer, stsError } from './query-xml.ts';
+import { IAM_OPERATIONS } from './iam.ts';
+import { ec2Answer, ec2Error, queryAnswer, queryError } from './query-xml.ts';
 import { Refusal } from './refusal.ts';
 import { checkSignature, splitUrl } from './sigv4.ts';
 import type { Scope, SignedRequest } from './sigv4.ts';
 import { describeInstanceInformation, describeSessions, getConnectionStatus } from './ssm-describe-calls.ts';
 import { resumeSession, startSession, terminateSession } from './ssm-session-calls.ts';
 import type { SsmCall } from './ssm-session-calls.ts';
+import { SsoService } from './sso-service.ts';
 import { STS_OPERATIONS } from './sts.ts';
 
 export interface ApiAnswer {
@@ -51,7 +53,9 @@ const SSM_OPERATIONS: Readonly<Record<string, (call: SsmCall) => Answered>> = {
   GetConnectionStatus: getConnectionStatus,
   DescribeSessions: describeSessions,
 };
-const SERVICES: readonly ServiceName[] = ['ec2', 'ssm', 'sts', 'kms'];
+const SERVICES: readonly ServiceName[] = ['ec2', 'ssm', 'sts', 'iam', 'kms'];
+/** Versions of the Query APIs that are not EC2's, for requests without a signature. */
+const VERSIONS: Readonly<Record<string, ServiceName>> = { '2011-06-15': 'sts', '2010-05-08': 'iam' };
 /** Needs no permission, as in AWS. */
 const FREE_ACTIONS = ['sts:GetCallerIdentity'];
 
@@ -59,14 +63,19 @@ export class ApiService {
   readonly #world: World;
   readonly #gateway: Gateway;
   readonly #failures: ApiFailures;
+  readonly #sso: SsoService;
 
-  constructor(world: World, gateway: Gateway) {
+  /** `origin`: of the endpoint, for links to the pages of SSO. */
+  constructor(world: World, gateway: Gateway, origin: string) {
     this.#world = world;
     this.#gateway = gateway;
     this.#failures = new ApiFailures(world);
+    this.#sso = new SsoService(world, this.#failures, origin);
   }
 
   async answer(request: SignedRequest): Promise<ApiOutcome> {
+    const ssoOutcome = this.#sso.answer(request);
+    if (ssoOutcome !== undefined) return ssoOutcome;
     const requestId = crypto.randomUUID();
     const operation = readOperation(request);
     const action = `${operation.service}:${operation.name === '' ? 'unknown' : operation.name}`;
@@ -101,10 +110,12 @@ export class ApiService {
     const failure = this.#failures.next(action, (target) => body.includes(target));
     if (failure !== undefined) return injected(failure, body);
     this.#failures.throttle(action);
-    if (service === 'ec2' || service === 'sts') {
+    if (service === 'ec2' || service === 'sts' || service === 'iam') {
       const content = this.#answerQuery(operation, action, check.identity, check.scope);
       return xmlAnswer(
-        service === 'ec2' ? ec2Answer(name, requestId, content) : stsAnswer(name, requestId, content),
+        service === 'ec2'
+          ? ec2Answer(name, requestId, content)
+          : queryAnswer(service, name, requestId, content),
         requestId,
       );
     }
@@ -125,6 +136,7 @@ export class ApiService {
       throw permissionRefusal(caller, action, parameters.get('RoleArn') ?? '*');
     }
     if (service === 'sts') return (STS_OPERATIONS[name] ?? unknownOperation)(this.#world, caller, parameters);
+    if (service === 'iam') return (IAM_OPERATIONS[name] ?? unknownOperation)(this.#world, parameters);
     if (parameters.get('DryRun') === 'true') {
       throw new Refusal('DryRunOperation', 'Request would have succeeded, but DryRun flag is set.', 412);
     }
@@ -151,8 +163,8 @@ function readOperation(request: SignedRequest): Operation {
   const parameters = new URLSearchParams(request.method === 'POST' ? request.body.toString('utf8') : query);
   const name = parameters.get('Action') ?? '';
   const scope = /Credential=[^/]+\/[^/]+\/[^/]+\/([^/]+)\//.exec(request.headers['authorization'] ?? '')?.[1];
-  const isStsVersion = parameters.get('Version') === '2011-06-15';
-  const service = SERVICES.find((each) => each === scope) ?? (isStsVersion ? 'sts' : 'ec2');
+  const service =
+    SERVICES.find((each) => each === scope) ?? VERSIONS[parameters.get('Version') ?? ''] ?? 'ec2';
   return { service, name, parameters };
 }
 
@@ -165,6 +177,9 @@ function requireKnown({ service, name }: Operation): void {
     case 'sts':
       if (Object.hasOwn(STS_OPERATIONS, name)) return;
       throw new Refusal('InvalidAction', `Could not find operation ${name} for version 2011-06-15`);
+    case 'iam':
+      if (Object.hasOwn(IAM_OPERATIONS, name)) return;
+      throw new Refusal('InvalidAction', `Could not find operation ${name} for version 2010-05-08`);
     case 'ssm':
       if (!Object.hasOwn(SSM_OPERATIONS, name)) unknownOperation();
       return;
@@ -218,7 +233,8 @@ function errorAnswer(service: ServiceName, refusal: Refusal, requestId: string):
     case 'ec2':
       return { ...xmlAnswer(ec2Error(refusal, requestId), requestId), status: refusal.status };
     case 'sts':
-      return { ...xmlAnswer(stsError(refusal, requestId), requestId), status: refusal.status };
+    case 'iam':
+      return { ...xmlAnswer(queryError(service, refusal, requestId), requestId), status: refusal.status };
     case 'ssm':
     case 'kms': {
       const answer = jsonAnswer(

@@ -1,13 +1,13 @@
 /**
  * How each service words a refused signature or permission. They differ: EC2 speaks of "access credentials" for
- * everything, STS and the JSON services name the cause. Wording and status as seen from the services.
+ * everything, STS, IAM and the JSON services name the cause. Wording and status as seen from the services.
  */
 import { ACCOUNT_ID } from '../identities.ts';
 import type { Identity } from '../identities.ts';
 import { Refusal } from './refusal.ts';
 import type { SignatureProblem } from './sigv4.ts';
 
-export type ServiceName = 'ec2' | 'ssm' | 'sts' | 'kms';
+export type ServiceName = 'ec2' | 'ssm' | 'sts' | 'iam' | 'kms';
 
 const WRONG_SIGNATURE =
   'The request signature we calculated does not match the signature you provided. ' +
@@ -21,6 +21,7 @@ export function signatureRefusal(service: ServiceName, problem: SignatureProblem
     case 'ec2':
       return ec2Refusal(problem);
     case 'sts':
+    case 'iam':
       return stsRefusal(problem);
     case 'ssm':
     case 'kms':
@@ -110,6 +111,8 @@ export function permissionRefusal(identity: Identity, action: string, resource: 
       );
     case 'sts':
       return new Refusal('AccessDenied', `${text} on resource: ${resource}`, 403);
+    case 'iam':
+      return new Refusal('AccessDenied', `${text} on resource: ${resource} ${reason}`, 403);
     default:
       return new Refusal('AccessDeniedException', `${text} on resource: ${resource} ${reason}`);
   }

@@ -2,6 +2,7 @@
 import { ACCOUNT_ID } from '../identities.ts';
 import { interfacesOf, privateDnsName, publicDnsName } from '../instance.ts';
 import type { EmulatedInstance, NetworkInterface } from '../instance.ts';
+import { instanceProfileArn } from '../node-roles.ts';
 import { STATE_CODES } from './ec2-filters.ts';
 import { items } from './query-xml.ts';
 import type { XmlElement, XmlValue } from './query-xml.ts';
@@ -50,6 +51,10 @@ export function instanceXml(instance: EmulatedInstance): XmlElement {
       enableResourceNameDnsAAAARecord: false,
     },
     platformDetails: 'Linux/UNIX',
+    iamInstanceProfile:
+      instance.instanceProfile === undefined
+        ? undefined
+        : { arn: instanceProfileArn(instance.instanceProfile), id: 'AIPAEXAMPLEEXAMPLE0' },
   };
 }
 

@@ -1,4 +1,4 @@
-/** The Query protocol of EC2 and STS: parameter lists read out of a form body, answers written as XML. */
+/** The Query protocol of EC2, STS and IAM: parameter lists read out of a form body, answers written as XML. */
 import { XMLBuilder } from 'fast-xml-parser';
 import type { Refusal } from './refusal.ts';
 
@@ -36,23 +36,39 @@ export function ec2Error(refusal: Refusal, requestId: string): string {
   });
 }
 
-const STS_NAMESPACE = 'https://sts.amazonaws.com/doc/2011-06-15/';
+/** Services with the plain form of the protocol. */
+export type QueryService = 'sts' | 'iam';
 
-export function stsAnswer(action: string, requestId: string, content: XmlElement): string {
+const NAMESPACES: Readonly<Record<QueryService, string>> = {
+  sts: 'https://sts.amazonaws.com/doc/2011-06-15/',
+  iam: 'https://iam.amazonaws.com/doc/2010-05-08/',
+};
+
+/** STS and IAM lists: an element that holds <member>s. */
+export function members(elements: readonly XmlElement[] | readonly string[]): XmlValue {
+  return elements.length === 0 ? '' : { member: elements };
+}
+
+export function queryAnswer(
+  service: QueryService,
+  action: string,
+  requestId: string,
+  content: XmlElement,
+): string {
   return document({
     [`${action}Response`]: {
-      '@xmlns': STS_NAMESPACE,
+      '@xmlns': NAMESPACES[service],
       [`${action}Result`]: content,
       ResponseMetadata: { RequestId: requestId },
     },
   });
 }
 
-export function stsError(refusal: Refusal, requestId: string): string {
+export function queryError(service: QueryService, refusal: Refusal, requestId: string): string {
   const type = refusal.status < 500 ? 'Sender' : 'Receiver';
   return document({
     ErrorResponse: {
-      '@xmlns': STS_NAMESPACE,
+      '@xmlns': NAMESPACES[service],
       Error: { Type: type, Code: refusal.code, Message: refusal.message },
       RequestId: requestId,
     },
