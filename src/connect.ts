@@ -5,6 +5,7 @@ import type { Log } from './log.ts';
 import { silentLog } from './log.ts';
 import { openSession } from './open-session.ts';
 import { SAFE_MESSAGES_PER_SECOND } from './protocol/limits.ts';
+import { portPurpose } from './session-purpose.ts';
 import { SessionDuplex } from './session/duplex.ts';
 import { VERSION } from './version.ts';
 
@@ -108,18 +109,16 @@ export async function connect(options: ConnectOptions): Promise<SessionDuplex> {
 }
 
 function request(options: ConnectOptions): Parameters<typeof openSession>[0] {
-  const { region, pace = 'safe' } = options;
+  const { region, port = DEFAULT_PORT, pace = 'safe' } = options;
   return {
     target: options.target,
-    port: options.port ?? DEFAULT_PORT,
     regions: typeof region === 'string' ? [region] : region,
     profile: options.profile,
     endpointUrl: options.endpointUrl,
     ssmmessagesEndpoint: options.ssmmessagesEndpoint,
     vpc: options.vpc,
     tags: options.tags ?? {},
-    document: options.document,
-    parameters: options.parameters ?? {},
+    purpose: portPurpose({ port, document: options.document, parameters: options.parameters ?? {} }),
     connectTimeoutMs: options.connectTimeoutMs ?? DEFAULT_CONNECT_TIMEOUT_MS,
     timeLimitName: 'connectTimeoutMs',
     times: {
@@ -129,8 +128,7 @@ function request(options: ConnectOptions): Parameters<typeof openSession>[0] {
       pongTimeoutMs: options.pongTimeoutMs,
     },
     messagesPerSecond: pace === 'safe' ? SAFE_MESSAGES_PER_SECOND : pace === 'off' ? undefined : pace,
-    reason:
-      options.reason ?? `ssm-proxy/${VERSION} connect ${options.target}:${options.port ?? DEFAULT_PORT}`,
+    reason: options.reason ?? `ssm-proxy/${VERSION} connect ${options.target}:${port}`,
   };
 }
 

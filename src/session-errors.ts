@@ -4,41 +4,17 @@
 import { ProxyError } from './errors.ts';
 import { formatSeconds } from './opening/persist.ts';
 import type { ChannelStats } from './protocol/channel.ts';
-import type { SessionFacts } from './protocol/handshake.ts';
-import { MUX_ABOVE, compareVersions } from './protocol/versions.ts';
+import type { SessionPurpose } from './session-purpose.ts';
 import type { SessionOutcome } from './session/session.ts';
-
-export const SSH_DOCUMENT = 'AWS-StartSSHSession';
 
 /** What the words are about. */
 export interface SessionSubject {
   readonly target: string;
   readonly targetId: string;
-  readonly port: number;
-  readonly document: string | undefined;
+  readonly purpose: SessionPurpose;
   readonly connectTimeoutMs: number;
   /** What to raise; undefined when that is nothing to speak of. */
   readonly timeLimitName: string | undefined;
-}
-
-/** Multiplexed port sessions carry frames, not the bytes of one connection. */
-export function unusable(
-  { sessionType, properties, agentVersion }: SessionFacts,
-  subject: SessionSubject,
-): ProxyError | undefined {
-  const isMultiplexed =
-    sessionType === 'Port' &&
-    properties['type'] === 'LocalPortForwarding' &&
-    agentVersion !== undefined &&
-    compareVersions(agentVersion, MUX_ABOVE) > 0;
-  if (!isMultiplexed) return undefined;
-  return new ProxyError(
-    'DOCUMENT_INVALID',
-    `document ${subject.document ?? SSH_DOCUMENT} starts a multiplexed port session`,
-    {
-      hint: `connect needs a plain port session, as ${SSH_DOCUMENT} starts it`,
-    },
-  );
 }
 
 /** An end before the first byte is a failure to connect; the agent's words say why. */
@@ -50,12 +26,12 @@ export function explain(
 ): SessionOutcome {
   if (outcome.kind !== 'ended') return outcome;
   const { output } = outcome;
-  const where = `port ${subject.port} of ${subject.targetId}`;
+  const where = `${subject.purpose.farEnd} of ${subject.targetId}`;
   if (/unable to connect to specified port/i.test(output)) {
     return failed(
       'PORT_REFUSED',
       `the agent could not connect to ${where}: ${output}`,
-      `check that a server listens on port ${subject.port} there`,
+      `check that a server listens on ${subject.purpose.farEnd} there`,
     );
   }
   if (/handshake|encryption challenge/i.test(output)) {
@@ -102,11 +78,12 @@ export function silent(subject: SessionSubject, stats: ChannelStats): ProxyError
   const time = formatSeconds(subject.connectTimeoutMs);
   if (stats.state !== 'ready')
     return timedOut(subject, `the data channel of ${subject.targetId} was being set up`, undefined);
+  const { farEnd } = subject.purpose;
   const what = stats.isStreamDataAcked
-    ? `port ${subject.port} of ${subject.targetId} accepts connections but sent nothing within ${time}`
-    : `nothing answers on port ${subject.port} of ${subject.targetId} (no byte within ${time})`;
+    ? `${farEnd} of ${subject.targetId} accepts connections but sent nothing within ${time}`
+    : `nothing answers on ${farEnd} of ${subject.targetId} (no byte within ${time})`;
   return new ProxyError('PORT_SILENT', what, {
-    hint: `check that sshd runs there and listens on port ${subject.port}${orRaise(subject)}`,
+    hint: `check that sshd runs there and listens on ${farEnd}${orRaise(subject)}`,
   });
 }
 

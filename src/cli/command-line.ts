@@ -8,7 +8,9 @@ import { OptionReader } from './option-values.ts';
 import type { CommandName } from './options.ts';
 import { writeOut } from './output.ts';
 import { parseCommandLine } from './parse-command-line.ts';
-import type { OptionTexts } from './tokens.ts';
+import type { Invocation } from './parse-command-line.ts';
+
+type CommandInvocation = Extract<Invocation, { kind: 'command' }>;
 
 /** Exit status. Throws ProxyError. */
 export async function runCommandLine(argv: readonly string[], io: CliIo): Promise<number> {
@@ -21,16 +23,11 @@ export async function runCommandLine(argv: readonly string[], io: CliIo): Promis
       await writeOut(io.stdout, invocation.json ? `${JSON.stringify(versionFacts())}\n` : `${VERSION}\n`);
       return 0;
     case 'command':
-      return runCommand(invocation.command, invocation.words, invocation.texts, io);
+      return runCommand(invocation, io);
   }
 }
 
-async function runCommand(
-  command: CommandName,
-  words: readonly string[],
-  texts: OptionTexts,
-  io: CliIo,
-): Promise<number> {
+async function runCommand({ command, words, texts }: CommandInvocation, io: CliIo): Promise<number> {
   const options = new OptionReader(command, texts, io.env);
   switch (command) {
     case 'connect': {

@@ -17,7 +17,10 @@ export type Invocation =
   | {
       readonly kind: 'command';
       readonly command: CommandName;
+      /** Those after `--` included. */
       readonly words: readonly string[];
+      /** What follows `--`; undefined: there is none. */
+      readonly commandWords: readonly string[] | undefined;
       readonly texts: OptionTexts;
     };
 
@@ -68,7 +71,11 @@ function parseCommand(command: CommandName, argv: readonly string[]): Invocation
     if (given.includes('')) throw usage(`--${spec.name} needs a value`, command);
     if (given.length > 0) texts.set(spec.name, given);
   }
-  return { kind: 'command', command, words: [...asTexts(parsed['_']), ...asTexts(parsed['--'])], texts };
+  const commandWords = parsed['--'] === undefined ? undefined : asTexts(parsed['--']);
+  return {
+    ...{ kind: 'command', command, texts, commandWords },
+    words: [...asTexts(parsed['_']), ...(commandWords ?? [])],
+  };
 }
 
 function helpText(command: CommandName | undefined): string {
@@ -103,7 +110,10 @@ function createYargs(): Argv {
 function withOptions(parser: Argv, specs: readonly OptionSpec[]): Argv {
   for (const spec of specs) {
     const variable = spec.env === undefined ? '' : ` (${spec.env})`;
-    const common = { describe: `${spec.help}${variable}` };
+    const common = {
+      describe: `${spec.help}${variable}`,
+      ...(spec.short === undefined ? {} : { alias: spec.short }),
+    };
     parser.option(
       spec.name,
       spec.value === undefined

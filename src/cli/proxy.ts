@@ -14,6 +14,7 @@ import { openSession } from '../open-session.ts';
 import type { SessionRequest } from '../open-session.ts';
 import { SAFE_MESSAGES_PER_SECOND } from '../protocol/limits.ts';
 import { FlightRecorder } from '../session/flight-recorder.ts';
+import { portPurpose } from '../session-purpose.ts';
 import { Pump } from '../session/pump.ts';
 import type { Session, SessionOutcome } from '../session/session.ts';
 import { VERSION } from '../version.ts';
@@ -264,15 +265,13 @@ class Proxy {
 function sessionRequest(args: ConnectArgs): SessionRequest {
   return {
     target: args.target,
-    port: args.port,
     regions: args.region,
     profile: args.profile,
     endpointUrl: args.endpointUrl,
     ssmmessagesEndpoint: args.ssmmessagesEndpoint,
     vpc: args.vpc,
     tags: args.tags,
-    document: args.document,
-    parameters: args.parameters,
+    purpose: portPurpose(args),
     ...timesOf(args),
     times: {
       resumeTimeoutMs: args.resumeTimeoutMs,

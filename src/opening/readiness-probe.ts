@@ -9,6 +9,7 @@ import { ProxyError } from '../errors.ts';
 import type { FindTargetDependencies } from '../find-target.ts';
 import type { OpenSessionEvents, SessionRequest } from '../open-session.ts';
 import { openSession } from '../open-session.ts';
+import { portPurpose } from '../session-purpose.ts';
 import type { Session, SessionOutcome } from '../session/session.ts';
 import type { WaitRequest } from './wait-for-target.ts';
 
@@ -143,6 +144,7 @@ function sessionRequest(request: WaitRequest, timeLimitMs: number, queueLimitMs:
   const { startsPerSecond } = request;
   return {
     ...request,
+    purpose: portPurpose(request),
     connectTimeoutMs: timeLimitMs,
     timeLimitName: undefined,
     messagesPerSecond: undefined,

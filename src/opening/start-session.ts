@@ -10,7 +10,7 @@ import type { Clock } from '../clock.ts';
 import { ProxyError, asProxyError } from '../errors.ts';
 import type { Log } from '../log.ts';
 import type { SessionGrant } from '../session/session.ts';
-import { SSH_DOCUMENT } from '../session-errors.ts';
+import type { SessionPurpose } from '../session-purpose.ts';
 import { Inquiry } from './inquiry.ts';
 import { persist } from './persist.ts';
 import type { StartQueue } from './start-queue.ts';
@@ -27,11 +27,7 @@ interface SessionCalls {
 
 export interface StartRequest {
   readonly instanceId: string;
-  readonly port: number;
-  /** Default AWS-StartSSHSession. */
-  readonly document: string | undefined;
-  /** Of the document, besides portNumber. */
-  readonly parameters: Readonly<Record<string, readonly string[]>>;
+  readonly purpose: Pick<SessionPurpose, 'document' | 'parameters'>;
   /** Shown in CloudTrail and in the session history. */
   readonly reason: string;
 }
@@ -108,11 +104,10 @@ async function startOnce(
   };
   signal.addEventListener('abort', onAbort, { once: true });
   try {
-    const { instanceId: target, reason } = request;
-    const documentName = request.document ?? SSH_DOCUMENT;
+    const { instanceId: target, purpose, reason } = request;
     const grant = await api.startSession(
       context,
-      { target, documentName, reason, parameters: documentParameters(request) },
+      { target, documentName: purpose.document, reason, parameters: purpose.parameters },
       { signal: call.signal, isSingle: true },
     );
     if (!signal.aborted) return grant;
@@ -130,10 +125,4 @@ async function startOnce(
     bound?.cancel();
     signal.removeEventListener('abort', onAbort);
   }
-}
-
-/** An empty value takes a parameter out: for one's own documents that have no port. */
-function documentParameters({ port, parameters }: StartRequest): Record<string, readonly string[]> {
-  const all: Record<string, readonly string[]> = { portNumber: [String(port)], ...parameters };
-  return Object.fromEntries(Object.entries(all).filter(([, values]) => values.some((value) => value !== '')));
 }

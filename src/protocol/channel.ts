@@ -35,6 +35,7 @@ import {
   parseExitCode,
   parseFlag,
 } from './payloads.ts';
+import type { TerminalSize } from './payloads.ts';
 import { Sender } from './sender.ts';
 import type { SenderOptions } from './sender.ts';
 import { REACK_DUPLICATES_FROM, TERMINATE_FLAG_ABOVE, compareVersions } from './versions.ts';
@@ -208,8 +209,13 @@ export class Channel {
    * (protocol.md 6.4: before that everything is refused). A terminal's size is such a message.
    */
   probe(now: number): void {
+    this.resize(PROBE_SIZE, now);
+  }
+
+  /** Tells the size of the user's terminal. Nothing is sent before the handshake is over: the agent would drop it. */
+  resize(size: TerminalSize, now: number): void {
     this.#now = now;
-    if (this.state === 'ready') this.#sendControl(PAYLOAD_TYPE.SIZE, formatSize(PROBE_SIZE));
+    if (this.state === 'ready') this.#sendControl(PAYLOAD_TYPE.SIZE, formatSize(size));
   }
 
   /**

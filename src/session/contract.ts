@@ -40,6 +40,12 @@ export interface SessionEvents {
   /** Everything written so far has been acknowledged by the agent. */
   onDrained(): void;
   onNotice(text: string): void;
+  /** The command on the far side has ended; its last output came before. Commands only. */
+  onExitCode?(exitCode: number): void;
+  /** A Flag message of the agent (FLAG of protocol/payloads.ts). Multiplexed port sessions only. */
+  onFlag?(flag: number): void;
+  /** The connection of a session that is set up was lost, and later that it has come back. */
+  onLink?(state: 'lost' | 'restored'): void;
   onEnd(outcome: SessionOutcome): void;
 }
 
@@ -58,6 +64,8 @@ export interface SessionOptions extends SessionTimes {
   readonly targetId: string;
   /** Undefined: no pace. */
   readonly messagesPerSecond: number | undefined;
+  /** From the first link to the end of the handshake, in ms; default 30 s. */
+  readonly handshakeTimeoutMs?: number | undefined;
 }
 
 export interface SessionDependencies {

@@ -16,6 +16,7 @@ import type { Action } from '../protocol/actions.ts';
 import type { ChannelStats } from '../protocol/channel.ts';
 import { Channel } from '../protocol/channel.ts';
 import type { DataKeyOutcome, DataKeyRequest, SessionFacts } from '../protocol/handshake.ts';
+import type { TerminalSize } from '../protocol/payloads.ts';
 import type { SessionDependencies, SessionEvents, SessionOptions, SessionOutcome } from './contract.ts';
 import { HeldData } from './held-data.ts';
 import { LifeWatch } from './life-watch.ts';
@@ -74,6 +75,7 @@ export class Session {
       sessionId: options.grant.sessionId,
       targetId: options.targetId,
       messagesPerSecond: options.messagesPerSecond,
+      ...(options.handshakeTimeoutMs !== undefined && { handshakeTimeoutMs: options.handshakeTimeoutMs }),
       randomBytes,
       wallClock: () => clock.wallNow(),
     });
@@ -133,6 +135,13 @@ export class Session {
     this.#perform();
   }
 
+  /** Tells the far side the size of the terminal. Once `onReady` was called. */
+  resize(size: TerminalSize): void {
+    if (this.#isEnded) return;
+    this.#channel.resize(size, this.#now());
+    this.#perform();
+  }
+
   /** Bytes given to `onData` have left. */
   consumed(bytes: number): void {
     if (this.#isEnded) return;
@@ -181,6 +190,7 @@ export class Session {
     const now = this.#now();
     this.#renewal.linkUp(now);
     this.#channel.linkUp(now);
+    if (this.resumes > 0 && this.#channel.state === 'ready') this.#events.onLink?.('restored');
     this.#perform();
   }
 
@@ -188,6 +198,7 @@ export class Session {
     if (this.#isEnded) return;
     this.#renewal.linkDown();
     this.#channel.linkDown(this.#now());
+    if (this.#channel.state === 'ready') this.#events.onLink?.('lost');
     this.#release();
     this.#perform();
   }
@@ -253,8 +264,11 @@ export class Session {
         this.#events.onWritable();
         return;
       case 'flag':
+        this.#events.onFlag?.(action.flag);
+        return;
       case 'exitCode':
-        // Of port multiplexers and commands; a plain stream has no use for them.
+        this.#note('exit_code', { exitCode: action.exitCode });
+        this.#events.onExitCode?.(action.exitCode);
         return;
       case 'oddity':
         this.#note(action.event, { detail: action.detail });

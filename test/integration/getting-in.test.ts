@@ -13,6 +13,7 @@ import { asProxyError } from '../../src/errors.ts';
 import type { ProxyError } from '../../src/errors.ts';
 import { silentLog } from '../../src/log.ts';
 import { openSession } from '../../src/open-session.ts';
+import { portPurpose } from '../../src/session-purpose.ts';
 import type { SessionRequest } from '../../src/open-session.ts';
 import type { Sharing } from '../../src/opening/get-in.ts';
 import { waitForTarget } from '../../src/opening/wait-for-target.ts';
@@ -61,15 +62,13 @@ function calls(operation: string): number {
 function request(changes: Partial<SessionRequest> = {}): SessionRequest {
   return {
     target: HEAD,
-    port: 22,
     regions: undefined,
     profile: undefined,
     endpointUrl: undefined,
     ssmmessagesEndpoint: undefined,
     vpc: undefined,
     tags: {},
-    document: undefined,
-    parameters: {},
+    purpose: portPurpose({ port: 22, document: undefined, parameters: {} }),
     connectTimeoutMs: 20_000,
     timeLimitName: '--connect-timeout',
     messagesPerSecond: undefined,
@@ -270,10 +269,10 @@ describe('together with other processes', () => {
 
 describe('waiting for a node', () => {
   function waiting(changes: Partial<WaitRequest> = {}, onStage: (stage: string) => void = () => {}) {
-    const { target, port, reason, regions, profile, endpointUrl, ssmmessagesEndpoint, vpc, tags } = request();
+    const { target, reason, regions, profile, endpointUrl, ssmmessagesEndpoint, vpc, tags } = request();
     return waitForTarget(
       {
-        ...{ target, port, reason, regions, profile, endpointUrl, ssmmessagesEndpoint, vpc, tags },
+        ...{ target, port: 22, reason, regions, profile, endpointUrl, ssmmessagesEndpoint, vpc, tags },
         ...{ document: undefined, parameters: {}, timeoutMs: 30_000, startsPerSecond: 0, needsBanner: true },
         ...changes,
       },

@@ -31,6 +31,7 @@ test('words and options are told apart, texts stay texts', () => {
     kind: 'command',
     command: 'resolve',
     words: ['0010'],
+    commandWords: undefined,
     texts: new Map([
       ['tag', ['a=1', 'b=2']],
       ['json', ['true']],
@@ -44,6 +45,7 @@ test('what follows -- is words', () => {
     kind: 'command',
     command: 'connect',
     words: ['--region', '22'],
+    commandWords: ['--region', '22'],
     texts: new Map([['quiet', ['true']]]),
   });
 });

@@ -38,7 +38,10 @@ function code(text: string | undefined): string {
 test('the options table is that of the code', () => {
   const options: readonly OptionSpec[] = OPTIONS;
   const rows = options.map((option) => [
-    code(option.value === undefined ? `--${option.name}` : `--${option.name} ${option.value}`),
+    [option.short === undefined ? undefined : `-${option.short}`, `--${option.name}`]
+      .filter((name) => name !== undefined)
+      .map((name) => code(option.value === undefined ? name : `${name} ${option.value}`))
+      .join(', '),
     option.commands.length === COMMANDS.length ? 'all' : option.commands.join(', '),
     code(option.env),
     option.defaultText ?? '',

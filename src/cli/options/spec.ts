@@ -6,6 +6,8 @@ export type CommandName = (typeof COMMANDS)[number];
 export interface OptionSpec {
   /** Long name without dashes; unique among the options of a command. Takes a value in all commands or in none. */
   readonly name: string;
+  /** One letter that stands for it: `-t`. */
+  readonly short?: string;
   /** What stands for the value in help texts, unit included; undefined for a switch. */
   readonly value: string | undefined;
   /** May be given several times; its variable holds a comma-separated list. */

@@ -1,0 +1,125 @@
+/**
+ * What a session is for: what StartSession is asked for, when the session counts as open, and the words for its far
+ * end. `openSession` takes any of them; one function here for each kind that this package opens itself.
+ */
+import { ProxyError } from './errors.ts';
+import type { SessionFacts } from './protocol/handshake.ts';
+import { SESSION_TYPE } from './protocol/handshake.ts';
+import { MUX_ABOVE, compareVersions } from './protocol/versions.ts';
+
+export type DocumentParameters = Readonly<Record<string, readonly string[]>>;
+
+export interface SessionPurpose {
+  /** Undefined: the account's default, a shell. */
+  readonly document: string | undefined;
+  readonly parameters: DocumentParameters;
+  /** What is reached, followed by "of <instance>" in messages: `port 22`, `the shell`. */
+  readonly farEnd: string;
+  /** The session is open with the first byte of the far end, or once it is set up and may stay silent. */
+  readonly opensWith: 'firstByte' | 'setup';
+  /** Why a session with these facts is of no use; undefined: it is. */
+  unusable(facts: SessionFacts): ProxyError | undefined;
+}
+
+export const SSH_DOCUMENT = 'AWS-StartSSHSession';
+export const NON_INTERACTIVE_DOCUMENT = 'AWS-StartNonInteractiveCommand';
+export const INTERACTIVE_DOCUMENT = 'AWS-StartInteractiveCommand';
+
+/** Properties.type of port sessions that carry several connections. */
+const LOCAL_PORT_FORWARDING = 'LocalPortForwarding';
+
+export interface PortRequest {
+  readonly port: number;
+  /** Default AWS-StartSSHSession. */
+  readonly document: string | undefined;
+  /** Of the document, besides portNumber; an empty value takes a parameter out. */
+  readonly parameters: DocumentParameters;
+}
+
+/** The bytes of one connection to a port. */
+export function portPurpose({ port, document = SSH_DOCUMENT, parameters }: PortRequest): SessionPurpose {
+  const all: DocumentParameters = { portNumber: [String(port)], ...parameters };
+  return {
+    document,
+    // For one's own documents that have no port.
+    parameters: Object.fromEntries(
+      Object.entries(all).filter(([, values]) => values.some((value) => value !== '')),
+    ),
+    farEnd: `port ${port}`,
+    opensWith: 'firstByte',
+    unusable(facts) {
+      if (!isMultiplexed(facts)) return undefined;
+      return new ProxyError('DOCUMENT_INVALID', `document ${document} starts a multiplexed port session`, {
+        hint: `connect needs a plain port session, as ${SSH_DOCUMENT} starts it`,
+      });
+    },
+  };
+}
+
+/** Multiplexed port sessions carry frames, not the bytes of one connection. */
+export function isMultiplexed({ sessionType, properties, agentVersion }: SessionFacts): boolean {
+  return (
+    sessionType === SESSION_TYPE.PORT &&
+    properties['type'] === LOCAL_PORT_FORWARDING &&
+    agentVersion !== undefined &&
+    compareVersions(agentVersion, MUX_ABOVE) > 0
+  );
+}
+
+/** A shell on a terminal; `document` undefined: as the account's preferences say. */
+export function shellPurpose(document: string | undefined, parameters: DocumentParameters): SessionPurpose {
+  return {
+    document,
+    parameters,
+    farEnd: 'the shell',
+    opensWith: 'setup',
+    unusable: (facts) =>
+      unlessOf(facts, TERMINAL_TYPES, document, 'shell needs a document of type Standard_Stream'),
+  };
+}
+
+export interface CommandRequest {
+  /** The command line as the document passes it to the agent. */
+  readonly command: string;
+  /** On a terminal: AWS-StartInteractiveCommand instead of AWS-StartNonInteractiveCommand. */
+  readonly isInteractive: boolean;
+  /** One's own document with a parameter `command`. */
+  readonly document: string | undefined;
+  readonly parameters: DocumentParameters;
+}
+
+/** One command. */
+export function commandPurpose(request: CommandRequest): SessionPurpose {
+  const { isInteractive } = request;
+  const document = request.document ?? (isInteractive ? INTERACTIVE_DOCUMENT : NON_INTERACTIVE_DOCUMENT);
+  const types = isInteractive ? TERMINAL_TYPES : [SESSION_TYPE.NON_INTERACTIVE_COMMANDS];
+  return {
+    document,
+    parameters: { command: [request.command], ...request.parameters },
+    farEnd: 'the command',
+    opensWith: 'setup',
+    unusable: (facts) =>
+      unlessOf(
+        facts,
+        types,
+        document,
+        isInteractive
+          ? 'exec -t needs a document of type InteractiveCommands'
+          : 'exec needs a document of type NonInteractiveCommands; -t one of type InteractiveCommands',
+      ),
+  };
+}
+
+/** Without a handshake the agent tells of no type: a terminal of either kind. */
+const TERMINAL_TYPES: readonly string[] = [SESSION_TYPE.STANDARD_STREAM, SESSION_TYPE.INTERACTIVE_COMMANDS];
+
+function unlessOf(
+  { sessionType }: SessionFacts,
+  types: readonly string[],
+  document: string | undefined,
+  hint: string,
+): ProxyError | undefined {
+  if (types.includes(sessionType)) return undefined;
+  const name = document === undefined ? 'the default document' : `document ${document}`;
+  return new ProxyError('DOCUMENT_INVALID', `${name} starts a session of type ${sessionType}`, { hint });
+}
