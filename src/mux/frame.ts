@@ -57,6 +57,26 @@ export function encodeFrame(command: FrameCommand, streamId: number, data: Uint8
   return frame;
 }
 
+export interface FrameHeader {
+  readonly command: FrameCommand;
+  readonly streamId: number;
+  /** Bytes of data that follow. */
+  readonly dataBytes: number;
+}
+
+/** Decodes the header at `at`. Throws PROTOCOL_ERROR for a version or command that version 1 does not have. */
+export function decodeHeader(buffer: Buffer, at: number): FrameHeader {
+  const version = buffer.readUInt8(at + OFFSET.VERSION);
+  if (version !== FRAME_VERSION) throw broken(`version ${version}`);
+  const command = buffer.readUInt8(at + OFFSET.COMMAND);
+  if (!isFrameCommand(command)) throw broken(`command ${command}`);
+  return {
+    command,
+    streamId: buffer.readUInt32LE(at + OFFSET.STREAM_ID),
+    dataBytes: command === FRAME_COMMAND.PSH ? buffer.readUInt16LE(at + OFFSET.LENGTH) : 0,
+  };
+}
+
 /**
  * Cuts a byte stream into frames. Data is copied only where a frame spans chunks, once. After an error the stream
  * cannot be read on.
@@ -86,13 +106,8 @@ export class FrameDecoder {
   next(): Frame | undefined {
     if (this.#bytes < FRAME_HEADER_BYTES) return undefined;
     const { buffer, at } = this.#first(FRAME_HEADER_BYTES);
-    const version = buffer.readUInt8(at + OFFSET.VERSION);
-    if (version !== FRAME_VERSION) throw broken(`version ${version}`);
-    const command = buffer.readUInt8(at + OFFSET.COMMAND);
-    if (!isFrameCommand(command)) throw broken(`command ${command}`);
-    const streamId = buffer.readUInt32LE(at + OFFSET.STREAM_ID);
-    const length = command === FRAME_COMMAND.PSH ? buffer.readUInt16LE(at + OFFSET.LENGTH) : 0;
-    const frameBytes = FRAME_HEADER_BYTES + length;
+    const { command, streamId, dataBytes } = decodeHeader(buffer, at);
+    const frameBytes = FRAME_HEADER_BYTES + dataBytes;
     if (this.#bytes < frameBytes) return undefined;
     const whole = this.#first(frameBytes);
     const data = whole.buffer.subarray(whole.at + FRAME_HEADER_BYTES, whole.at + frameBytes);

@@ -7,6 +7,7 @@ import { describe, test } from 'node:test';
 import { ProxyError } from '../../src/errors.ts';
 import type { Frame } from '../../src/mux/frame.ts';
 import { encodeFrame, FRAME_COMMAND, FrameDecoder, MAX_FRAME_DATA_BYTES } from '../../src/mux/frame.ts';
+import { FrameReader } from '../../src/mux/frame-reader.ts';
 import { forSeeds, randomBuffer, randomInteger } from '../support/random.ts';
 
 const { SYN, FIN, PSH, NOP } = FRAME_COMMAND;
@@ -89,6 +90,10 @@ describe('smux frames, protocol.md 6.7', () => {
         () => decoder.next(),
         (error: unknown) => error instanceof ProxyError && error.code === 'PROTOCOL_ERROR',
       );
+      assert.throws(
+        () => readAll([Buffer.from(hex.slice(0, 6), 'hex'), Buffer.from(hex.slice(6), 'hex')]),
+        (error: unknown) => error instanceof ProxyError && error.code === 'PROTOCOL_ERROR',
+      );
     });
   }
 
@@ -116,6 +121,7 @@ describe('smux frames, protocol.md 6.7', () => {
         at += length;
       }
       assert.deepEqual(decodeAll(chunks), frames);
+      assert.deepEqual(readAll(chunks), frames.filter(isTold).map(shown));
     });
   });
 
@@ -140,6 +146,39 @@ function decodeAll(chunks: readonly Buffer[]): Frame[] {
     }
   }
   return frames;
+}
+
+/** An empty PSH says nothing. */
+function isTold({ command, data }: Frame): boolean {
+  return command !== PSH || data.length > 0;
+}
+
+function shown({ command, streamId, data }: Frame): string {
+  return command === NOP ? 'NOP' : `${command} ${streamId} ${data.toString('hex')}`;
+}
+
+/** What FrameReader tells, the pieces of a frame put together again. */
+function readAll(chunks: readonly Buffer[]): string[] {
+  const told: string[] = [];
+  let isGoingOn = false;
+  const tell = (text: string): void => {
+    told.push(text);
+    isGoingOn = false;
+  };
+  const reader = new FrameReader({
+    onOpen: (streamId) => tell(`${SYN} ${streamId} `),
+    onFin: (streamId) => tell(`${FIN} ${streamId} `),
+    onKeepalive: () => tell('NOP'),
+    onData(streamId, data) {
+      assert.notEqual(data.length, 0);
+      const start = `${PSH} ${streamId} `;
+      if (isGoingOn && told.at(-1)?.startsWith(start) === true) told[told.length - 1] += data.toString('hex');
+      else told.push(`${start}${data.toString('hex')}`);
+      isGoingOn = true;
+    },
+  });
+  for (const chunk of chunks) reader.read(chunk);
+  return told;
 }
 
 function empty(): Buffer {
