@@ -55,6 +55,11 @@ async function runCommand({ command, words, texts }: CommandInvocation, io: CliI
       const { readEmulatorArgs, runEmulator } = await import('./emulator.ts');
       return runEmulator(readEmulatorArgs(options), io);
     }
+    case 'completion': {
+      const [shell = ''] = expectWords(command, words, 1, 1);
+      const { runCompletion } = await import('./completion.ts');
+      return runCompletion(shell, io);
+    }
   }
 }
 
@@ -65,12 +70,20 @@ function expectWords(
   most: number,
 ): readonly string[] {
   const hint = `ssm-proxy ${COMMAND_HELP[command].usage}`;
-  if (words.length < least) throw new ProxyError('USAGE', 'the target is missing', { hint });
+  if (words.length < least)
+    throw new ProxyError('USAGE', `${nameOfWord(command, words.length)} is missing`, { hint });
   const [extra] = words.slice(most);
   if (extra !== undefined) {
     throw new ProxyError('USAGE', `${command} takes no argument ${JSON.stringify(extra)}`, { hint });
   }
   return words;
+}
+
+/** What the usage has in this place: `the target`, `one of bash, zsh, fish`. */
+function nameOfWord(command: CommandName, index: number): string {
+  const [, bare = 'argument'] =
+    /^[<[]([^>\].]+)/.exec(COMMAND_HELP[command].usage.split(' ')[index + 1] ?? '') ?? [];
+  return bare.includes('|') ? `one of ${bare.split('|').join(', ')}` : `the ${bare}`;
 }
 
 function versionFacts(): Readonly<Record<string, string | number>> {

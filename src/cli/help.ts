@@ -1,4 +1,5 @@
 /** Texts of `--help`, apart from the options. */
+import { completion } from './help/completion.ts';
 import { emulator } from './help/emulator.ts';
 import { connect, resolve, wait } from './help/session.ts';
 import { sessions } from './help/sessions.ts';
@@ -14,4 +15,5 @@ export const COMMAND_HELP: Readonly<Record<CommandName, CommandHelp>> = {
   wait,
   sessions,
   emulator,
+  completion,
 };

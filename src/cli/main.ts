@@ -17,6 +17,10 @@ async function runCommand(argv: readonly string[], io: CliIo): Promise<number> {
     const { runConnect } = await import('./proxy.ts');
     return runConnect(args, io);
   }
+  if (argv[0]?.startsWith('complete-') === true) {
+    const { answerQuery, isQuery } = await import('./completion/query.ts');
+    if (isQuery(argv[0])) return answerQuery(argv, io);
+  }
   const { runCommandLine } = await import('./command-line.ts');
   return runCommandLine(argv, io);
 }

@@ -28,7 +28,7 @@ import { fingerprint } from './identity.ts';
 const PRIVATE_DIRECTORY = 0o700;
 const PRIVATE_FILE = 0o600;
 const OTHERS = 0o077;
-/** Larger answers are not ours. */
+/** Larger answers are not ours, unless the caller says so. */
 const MAX_ANSWER_BYTES = 64 * 1024;
 /** Above so many entries the old ones are removed. */
 const SWEEP_ABOVE = 300;
@@ -37,16 +37,18 @@ const OLD_MS = 600_000;
 
 export class LookupFiles {
   readonly #directory: string;
+  readonly #maxAnswerBytes: number;
 
   /** `runtimeDirectory` has been checked (runtime-directory.ts); the files are in a folder of it. */
-  constructor(runtimeDirectory: string) {
+  constructor(runtimeDirectory: string, maxAnswerBytes = MAX_ANSWER_BYTES) {
+    this.#maxAnswerBytes = maxAnswerBytes;
     this.#directory = join(runtimeDirectory, 'lookups');
     quietly(() => mkdirSync(this.#directory, { mode: PRIVATE_DIRECTORY }));
   }
 
   /** The answer for `key`, unless it is older than `maxAgeMs`. `wallNowMs`: since the epoch. */
   find(key: string, maxAgeMs: number, wallNowMs: number): unknown {
-    const text = quietly(() => readOwn(this.#path('answer', key)));
+    const text = quietly(() => readOwn(this.#path('answer', key), this.#maxAnswerBytes));
     const entry = quietly((): unknown => JSON.parse(text ?? 'null'));
     if (typeof entry !== 'object' || entry === null || !('at' in entry) || !('answer' in entry))
       return undefined;
@@ -105,13 +107,13 @@ export class LookupFiles {
 }
 
 /** The text of a file that only this user can have written. Throws otherwise. */
-function readOwn(path: string): string {
+function readOwn(path: string, maxBytes: number): string {
   // Without O_NONBLOCK a FIFO by that name would never open.
   const file = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
   try {
     const info = fstatSync(file);
     const isOwn = info.uid === process.geteuid?.() && (info.mode & OTHERS) === 0;
-    if (!info.isFile() || !isOwn || info.size > MAX_ANSWER_BYTES) throw new Error('not a file of ours');
+    if (!info.isFile() || !isOwn || info.size > maxBytes) throw new Error('not a file of ours');
     return readFileSync(file, 'utf8');
   } finally {
     closeSync(file);

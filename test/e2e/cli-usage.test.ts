@@ -14,6 +14,7 @@ for (const [name, args] of [
   ['help-wait.txt', ['wait', '--help']],
   ['help-sessions.txt', ['sessions', '--help']],
   ['help-emulator.txt', ['emulator', '--help']],
+  ['help-completion.txt', ['completion', '--help']],
 ] as const) {
   test(`ssm-proxy ${args.join(' ')} prints ${name} and nothing else`, async () => {
     const { status, stdout, stderr } = await runCli(args);
@@ -66,6 +67,8 @@ for (const [args, message] of [
   [['sessions', 'kill'], 'sessions has no action "kill"'],
   [['sessions', 'end'], 'it is not said which sessions to end'],
   [['emulator', '--nodes', '0'], '--nodes "0" cannot be used'],
+  [['completion'], 'one of bash, zsh, fish is missing'],
+  [['completion', 'csh'], 'there is no completion for "csh"'],
   [['emulator', 'extra'], 'emulator takes no argument "extra"'],
 ] as const) {
   test(`ssm-proxy ${args.join(' ')} exits with 2 and says why`, async () => {

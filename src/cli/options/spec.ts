@@ -1,6 +1,6 @@
 /** What an option is, and the commands and groups of commands that options belong to. */
 
-export const COMMANDS = ['connect', 'resolve', 'wait', 'sessions', 'emulator'] as const;
+export const COMMANDS = ['connect', 'resolve', 'wait', 'sessions', 'emulator', 'completion'] as const;
 export type CommandName = (typeof COMMANDS)[number];
 
 export interface OptionSpec {
