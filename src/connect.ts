@@ -14,9 +14,12 @@ export interface ConnectOptions {
   readonly target: string;
   /** Default 22. */
   readonly port?: number;
-  /** One region, or several to search; default: as the AWS CLI finds it. */
+  /** One region, several to search, or `all`; default: as the AWS CLI finds it. */
   readonly region?: string | readonly string[];
+  /** Several to search are separated by commas. */
   readonly profile?: string;
+  /** Account number that the credentials must belong to. */
+  readonly account?: string;
   /** For every API call. */
   readonly endpointUrl?: string;
   /** Replaces the host of the stream URL. */
@@ -114,6 +117,7 @@ function request(options: ConnectOptions): Parameters<typeof openSession>[0] {
     target: options.target,
     regions: typeof region === 'string' ? [region] : region,
     profile: options.profile,
+    account: options.account,
     endpointUrl: options.endpointUrl,
     ssmmessagesEndpoint: options.ssmmessagesEndpoint,
     vpc: options.vpc,

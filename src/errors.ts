@@ -30,6 +30,10 @@ export const ERROR_TABLE = {
     exitStatus: 77,
     meaning: 'AWS does not accept the credentials (unknown key, wrong secret, clock skew).',
   },
+  ACCOUNT_MISMATCH: {
+    exitStatus: 77,
+    meaning: 'The credentials belong to another account than --account says.',
+  },
   ACCESS_DENIED: { exitStatus: 77, meaning: 'The credentials lack a permission.' },
   TARGET_INVALID: {
     exitStatus: 2,

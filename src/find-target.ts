@@ -1,11 +1,13 @@
 /**
  * From a target as people write it to an instance ID and the AWS context (region, credentials) it lives in.
  */
-import { createAwsContext } from './aws/context.ts';
 import type { AwsContext } from './aws/context.ts';
 import { needsEc2, parseTarget, regionOf } from './aws/target.ts';
-import type { Instance } from './aws/instance.ts';
+import type { Instance, Located } from './aws/instance.ts';
+import { ALL_REGIONS } from './aws/regions.ts';
 import type { Clock } from './clock.ts';
+import { createContexts } from './contexts.ts';
+import type { ContextDependencies, ContextRequest } from './contexts.ts';
 import { ProxyError } from './errors.ts';
 import type { Log } from './log.ts';
 import { persist } from './opening/persist.ts';
@@ -17,24 +19,21 @@ import type { TimeBudget } from './opening/time-budget.ts';
 /** Between two looks at an instance that is still starting. */
 const PENDING_POLL_MS = 2_000;
 
-export interface TargetRequest {
+export interface TargetRequest extends ContextRequest {
   /** An address, ID, DNS name or Name tag. */
   readonly target: string;
-  /** Regions to search; undefined: the one that the AWS configuration names. */
-  readonly regions: readonly string[] | undefined;
-  readonly profile: string | undefined;
-  readonly endpointUrl: string | undefined;
-  readonly ssmmessagesEndpoint: string | undefined;
   /** VPC by ID or Name tag. */
   readonly vpc: string | undefined;
   readonly tags: Readonly<Record<string, string>>;
+  /** The account that must be meant; undefined: whatever the credentials belong to. */
+  readonly account: string | undefined;
 }
 
 export interface FindTargetDependencies {
   readonly env: NodeJS.ProcessEnv;
   readonly clock: Clock;
   readonly log: Log;
-  /** Contexts to use again, from `createContexts`; default: new ones. */
+  /** Contexts to use again, from `targetContexts`; default: new ones. */
   readonly contexts?: readonly AwsContext[] | undefined;
 }
 
@@ -61,50 +60,73 @@ export async function findTarget(
   const { clock, log } = dependencies;
   const { signal } = budget;
   const target = parseTarget(request.target);
-  const contexts = dependencies.contexts ?? (await createContexts(request, dependencies));
+  const listRegions = lookup?.listRegions;
+  const contexts =
+    dependencies.contexts ?? (await targetContexts(request, { ...dependencies, signal, listRegions }));
   if (signal.aborted) throw new ProxyError('CANCELLED', 'cancelled');
   const [first] = contexts;
   if (first !== undefined && contexts.length === 1 && !needsEc2(target) && 'id' in target) {
+    await checkAccounts(contexts, request.account, signal);
     return { context: first, instanceId: target.id };
   }
   enter(`resolving ${request.target}`);
-  const { resolveAcross } = await import('./aws/instance.ts');
+  const { locateAcross } = await import('./aws/instance.ts');
   const scope = { vpc: request.vpc, tags: request.tags };
-  const resolve = async (): Promise<Instance> => {
+  const options = { signal, isSingle: true, describe: lookup?.describe, skipsDenied: isEverywhere(request) };
+  const locate = async (): Promise<Located> => {
+    if (contexts.length > 1) {
+      const known = await lookup?.recall(contexts, target, scope);
+      if (known !== undefined) return known;
+    }
     // With a turn further away there is time to let others ask.
-    if (first !== undefined && contexts.length === 1 && lookup !== undefined) await queue.join(first);
-    return resolveAcross(contexts, target, scope, { signal, isSingle: true, describe: lookup?.describe });
+    else if (first !== undefined && lookup !== undefined) await queue.join(first);
+    const [located] = await Promise.all([
+      locateAcross(contexts, target, scope, options),
+      checkAccounts(contexts, request.account, signal),
+    ]);
+    return located;
   };
   for (;;) {
-    const instance = await persist(resolve, {
+    const { instance, context } = await persist(locate, {
       ...{ budget, clock, log },
       isFinal: (error) => error === queue.refusal,
     });
     log.info('resolved', { target: request.target, ...instanceFields(instance) });
-    const context = contexts.find(({ region }) => region === instance.region) ?? first;
-    if (context === undefined) throw new ProxyError('REGION_MISSING', 'no region to search in');
-    if (instance.state !== 'pending') return { context, instanceId: instance.instanceId };
+    if (instance.state !== 'pending') {
+      if (contexts.length > 1) await lookup?.remember(contexts, target, scope, { instance, context });
+      return { context, instanceId: instance.instanceId };
+    }
     enter(`waiting for ${instance.instanceId} to run`);
     await sleep(clock, PENDING_POLL_MS, signal);
   }
 }
 
-/** One context for each region to search, with one identity. REGION_MISSING, PROFILE_NOT_FOUND, CONFIG_INVALID, USAGE. */
-export async function createContexts(
+/** Where to search for the target; see createContexts. */
+export function targetContexts(
   request: TargetRequest,
-  { env, log }: FindTargetDependencies,
+  dependencies: ContextDependencies,
 ): Promise<AwsContext[]> {
-  const [region, ...others] = request.regions ?? [];
-  const context = await createAwsContext({
-    region,
+  return createContexts(request, {
+    ...dependencies,
     targetRegion: regionOf(parseTarget(request.target)),
-    profile: request.profile,
-    endpointUrl: request.endpointUrl,
-    ssmmessagesEndpoint: request.ssmmessagesEndpoint,
-    env,
-    log: log.child('aws'),
   });
-  return [context, ...others.map((other) => context.withRegion(other))];
+}
+
+/** True for the search in all regions, of which an organization may have closed some. */
+export function isEverywhere({ regions }: Pick<ContextRequest, 'regions'>): boolean {
+  return regions?.includes(ALL_REGIONS) ?? false;
+}
+
+/** ACCOUNT_MISMATCH if one of them belongs to another account than expected; every profile is looked at once. */
+export async function checkAccounts(
+  contexts: readonly AwsContext[],
+  account: string | undefined,
+  signal: AbortSignal,
+): Promise<void> {
+  if (account === undefined) return;
+  const { checkAccount } = await import('./aws/expected-account.ts');
+  const byProfile = new Map(contexts.map((context) => [context.profile, context]));
+  await Promise.all([...byProfile.values()].map((context) => checkAccount(context, account, { signal })));
 }
 
 function instanceFields(instance: Instance): Record<string, string | undefined> {

@@ -1,9 +1,14 @@
 /**
- * The EC2 calls: DescribeInstances and DescribeVpcs, as plain records. The only file that knows the EC2 client,
+ * The EC2 calls: DescribeInstances, DescribeVpcs and DescribeRegions, as plain records. The only file that knows the EC2 client,
  * which is the largest part of the program: it is loaded only when a target has to be looked up.
  */
 import type { Filter, Instance as SdkInstance, Tag } from '@aws-sdk/client-ec2';
-import { DescribeInstancesCommand, DescribeVpcsCommand, EC2Client } from '@aws-sdk/client-ec2';
+import {
+  DescribeInstancesCommand,
+  DescribeRegionsCommand,
+  DescribeVpcsCommand,
+  EC2Client,
+} from '@aws-sdk/client-ec2';
 import { ProxyError } from '../errors.ts';
 import type { CallOptions } from './call.ts';
 import { call } from './call.ts';
@@ -30,6 +35,8 @@ export interface Instance {
   readonly publicIp?: string;
   readonly ipv6?: string;
   readonly region: string;
+  /** Who sees it, where several profiles were searched. */
+  readonly profile?: string;
   readonly vpcId?: string;
   readonly vpcName?: string;
   /** `unknown` for IDs, which were not looked up. */
@@ -110,6 +117,21 @@ export async function describeVpcs(
     options,
   );
   return new Map((answer.Vpcs ?? []).map((vpc) => [vpc.VpcId ?? '', tagMap(vpc.Tags).get('Name') ?? '']));
+}
+
+/** Regions that the account has enabled, sorted. */
+export async function describeRegions(context: AwsContext, options: CallOptions): Promise<readonly string[]> {
+  const command = new DescribeRegionsCommand({ AllRegions: false });
+  const answer = await call(
+    context,
+    {
+      operation: 'DescribeRegions',
+      send: (credentials, abortSignal) =>
+        clientOf(context, credentials, options).send(command, { abortSignal }),
+    },
+    options,
+  );
+  return (answer.Regions ?? []).flatMap(({ RegionName: name }) => (name ? [name] : [])).sort();
 }
 
 /** EC2 takes `*` and `?` in filter values as wildcards. */

@@ -9,6 +9,8 @@ import type { Target } from './target.ts';
 
 const CONNECTABLE: ReadonlySet<InstanceState> = new Set(['running', 'pending']);
 const STOPPED: ReadonlySet<InstanceState> = new Set(['stopped', 'stopping']);
+/** More regions than these are counted, not named. */
+const MAX_REGIONS_NAMED = 6;
 /** Longest list of candidates in a hint. */
 const MAX_LISTED = 10;
 
@@ -50,7 +52,9 @@ function notRunning(
 }
 
 function notFound(target: Target, scope: Scope, regions: readonly string[]): ProxyError {
-  const where = `in ${regions.join(', ')}${describeScope(scope)}`;
+  const places =
+    regions.length > MAX_REGIONS_NAMED ? `${String(regions.length)} regions` : regions.join(', ');
+  const where = `in ${places}${describeScope(scope)}`;
   const lowerCase =
     target.kind === 'name' && target.name === target.name.toLowerCase()
       ? '; ssh gives %h in lower case, %n as typed'
@@ -91,6 +95,7 @@ function ambiguous(
   if (instances.length > MAX_LISTED) lines.push(`  and ${String(instances.length - MAX_LISTED)} more`);
   const ways = [
     new Set(instances.map(({ region }) => region)).size > 1 ? '--region' : undefined,
+    new Set(instances.map(({ profile }) => profile)).size > 1 ? '--profile' : undefined,
     new Set(instances.map(({ vpcId }) => vpcId)).size > 1 ? '--vpc' : undefined,
     '--tag key=value',
     'the instance ID',
@@ -110,5 +115,6 @@ function describeCandidate(instance: Instance): string {
       : ` ${instance.vpcId}${instance.vpcName ? ` (${instance.vpcName})` : ''}`;
   const name = instance.name === undefined ? '' : ` ${instance.name}`;
   const launched = instance.launchTime === undefined ? '' : ` launched ${instance.launchTime.toISOString()}`;
-  return `  ${instance.instanceId} ${instance.region}${vpc}${name} ${instance.state}${launched}`;
+  const profile = instance.profile === undefined ? '' : ` profile ${instance.profile}`;
+  return `  ${instance.instanceId} ${instance.region}${profile}${vpc}${name} ${instance.state}${launched}`;
 }

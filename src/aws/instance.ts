@@ -25,6 +25,14 @@ export type DescribeInstances = (
 export interface ResolveOptions extends CallOptions {
   /** Default: EC2 is asked. */
   readonly describe?: DescribeInstances | undefined;
+  /** True: a region that may not be searched holds nothing, as long as another one may be. */
+  readonly skipsDenied?: boolean | undefined;
+}
+
+/** An instance, and who found it. */
+export interface Located {
+  readonly instance: Instance;
+  readonly context: AwsContext;
 }
 
 /** The EC2 client is the largest part of the program: loaded only when it has to be asked. */
@@ -53,28 +61,41 @@ export function resolveInstance(
   return resolveAcross([context], target, scope, options);
 }
 
-/**
- * As resolveInstance, over several regions at once (one context each): the same address may exist in each of them.
- * An error in one region is an error of all: the instance may be there.
- */
+/** The instance alone; see locateAcross. */
 export async function resolveAcross(
   contexts: readonly AwsContext[],
   target: Target,
   scope: Scope = {},
   options: ResolveOptions = {},
 ): Promise<Instance> {
+  return (await locateAcross(contexts, target, scope, options)).instance;
+}
+
+/**
+ * As resolveInstance, over several regions and profiles at once (one context each): the same address may exist in each
+ * of them. An error in one region is an error of all: the instance may be there. An instance that two profiles see is
+ * one instance, of the first.
+ */
+export async function locateAcross(
+  contexts: readonly AwsContext[],
+  target: Target,
+  scope: Scope = {},
+  options: ResolveOptions = {},
+): Promise<Located> {
   const named = contexts.filter(({ region }) => region === regionOf(target));
   const searched = named.length > 0 ? named : contexts;
   const [only, second] = searched;
   if (only === undefined) throw new ProxyError('REGION_MISSING', 'no region to search in');
   if (!needsEc2(target) && 'id' in target) {
-    if (second === undefined) return { instanceId: target.id, region: only.region, state: 'unknown' };
+    if (second === undefined) {
+      return { instance: { instanceId: target.id, region: only.region, state: 'unknown' }, context: only };
+    }
     if (target.kind === 'managedInstanceId') {
       throw new ProxyError(
         'TARGET_AMBIGUOUS',
-        `${target.id} may be in any of ${String(searched.length)} regions`,
+        `${target.id} may be in any of ${String(searched.length)} regions or profiles`,
         {
-          hint: 'name one region with --region',
+          hint: 'name one region with --region, and one profile',
         },
       );
     }
@@ -84,19 +105,73 @@ export async function resolveAcross(
     options.signal === undefined ? abort.signal : AbortSignal.any([options.signal, abort.signal]);
   const ended = { ...options, signal };
   try {
-    const found = await Promise.all(searched.map((context) => search(context, target, scope, ended)));
-    const records = found.flat();
-    const regions = searched.map(({ region }) => region);
-    try {
-      return chooseInstance(target, records, scope, regions);
-    } catch (error) {
-      if (!(error instanceof ProxyError) || error.code !== 'TARGET_AMBIGUOUS') throw error;
-      return chooseInstance(target, await withVpcNames(searched, records, ended), scope, regions);
-    }
+    const found = await searchAll(searched, target, scope, ended);
+    const records = [...found.values()].map(({ record }) => record);
+    const regions = [...new Set(searched.map(({ region }) => region))];
+    const instance = await chooseWithVpcs(searched, target, records, scope, regions, ended);
+    return { instance, context: found.get(instance.instanceId)?.context ?? only };
   } finally {
     // The first failure ends the searches in the other regions.
     abort.abort();
   }
+}
+
+/** The names of VPCs are asked for only where they tell candidates apart. */
+async function chooseWithVpcs(
+  contexts: readonly AwsContext[],
+  target: Target,
+  records: readonly InstanceRecord[],
+  scope: Scope,
+  regions: readonly string[],
+  options: CallOptions,
+): Promise<Instance> {
+  try {
+    return chooseInstance(target, records, scope, regions);
+  } catch (error) {
+    if (!(error instanceof ProxyError) || error.code !== 'TARGET_AMBIGUOUS') throw error;
+    return chooseInstance(target, await withVpcNames(contexts, records, options), scope, regions);
+  }
+}
+
+interface FoundRecord {
+  readonly record: InstanceRecord;
+  readonly context: AwsContext;
+}
+
+/** By instance ID: of contexts that see the same one, the first has it. */
+async function searchAll(
+  contexts: readonly AwsContext[],
+  target: Target,
+  scope: Scope,
+  options: ResolveOptions,
+): Promise<ReadonlyMap<string, FoundRecord>> {
+  const hasProfiles = new Set(contexts.map(({ profile }) => profile)).size > 1;
+  const denials: ProxyError[] = [];
+  const found = await Promise.all(
+    contexts.map(async (context) => {
+      try {
+        return await search(context, target, scope, options);
+      } catch (error) {
+        const isDenial = error instanceof ProxyError && error.code === 'ACCESS_DENIED';
+        if (options.skipsDenied !== true || !isDenial) throw error;
+        denials.push(error);
+        return [];
+      }
+    }),
+  );
+  const [denial] = denials;
+  if (denial !== undefined && denials.length === contexts.length) throw denial;
+  const byId = new Map<string, FoundRecord>();
+  contexts.forEach((context, index) => {
+    for (const record of found[index] ?? []) {
+      const { instance } = record;
+      if (byId.has(instance.instanceId)) continue;
+      const { profile } = context;
+      const shown = hasProfiles && profile !== undefined ? { ...instance, profile } : instance;
+      byId.set(instance.instanceId, { record: { ...record, instance: shown }, context });
+    }
+  });
+  return byId;
 }
 
 async function search(

@@ -1,10 +1,9 @@
-/** What Session Manager knows of the caller's own sessions. The only file that knows the STS client for this. */
+/** What Session Manager knows of the caller's own sessions. */
 import { DescribeSessionsCommand, SSMClient } from '@aws-sdk/client-ssm';
 import type { DescribeSessionsCommandOutput, Session } from '@aws-sdk/client-ssm';
-import { GetCallerIdentityCommand, STSClient } from '@aws-sdk/client-sts';
-import { ProxyError } from '../errors.ts';
 import type { CallOptions } from './call.ts';
 import { call } from './call.ts';
+import { callerIdentity } from './caller-identity.ts';
 import { clientCache } from './client-cache.ts';
 import type { AwsContext } from './context.ts';
 
@@ -23,14 +22,14 @@ const PAGE_SESSIONS = 200;
 const MAX_PAGES = 50;
 
 const ssmOf = clientCache('SSM', (config) => new SSMClient(config));
-const stsOf = clientCache('STS', (config) => new STSClient(config));
 
 /** The caller's sessions that have not ended and are not ending. ACCESS_DENIED, CREDENTIALS_*, ENDPOINT_UNREACHABLE and others. */
 export async function ownSessions(
   context: AwsContext,
   options: CallOptions = {},
 ): Promise<readonly OwnSession[]> {
-  const owner = await callerArn(context, options);
+  // Of the user or assumed role: what DescribeSessions has as the owner.
+  const { arn: owner } = await callerIdentity(context, options);
   const found: OwnSession[] = [];
   let nextToken: string | undefined;
   for (let page = 0; page < MAX_PAGES; page += 1) {
@@ -75,21 +74,6 @@ function describeSessions(
     },
     options,
   );
-}
-
-/** Of the user or assumed role: what DescribeSessions has as the owner. */
-async function callerArn(context: AwsContext, options: CallOptions): Promise<string> {
-  const command = new GetCallerIdentityCommand({});
-  const { Arn: arn } = await call(
-    context,
-    {
-      operation: 'GetCallerIdentity',
-      send: (credentials, abortSignal) => stsOf(context, credentials, options).send(command, { abortSignal }),
-    },
-    options,
-  );
-  if (arn === undefined) throw new ProxyError('SERVICE_ERROR', 'GetCallerIdentity answered without an ARN');
-  return arn;
 }
 
 function ownSession(session: Session): OwnSession[] {

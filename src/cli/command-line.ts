@@ -2,13 +2,17 @@
 import { ProxyError } from '../errors.ts';
 import { VERSION } from '../version.ts';
 import { readConnectArgs } from './connect-args.ts';
+import { parseDestination } from './destination.ts';
 import { COMMAND_HELP } from './help.ts';
 import type { CliIo } from './io.ts';
 import { OptionReader } from './option-values.ts';
+import type { ConfiguredValues, Environment } from './option-values.ts';
 import type { CommandName } from './options.ts';
+import { API, TARGETED } from './options/spec.ts';
 import { writeOut } from './output.ts';
 import { parseCommandLine } from './parse-command-line.ts';
 import type { Invocation } from './parse-command-line.ts';
+import { configuredValues } from './settings/config-path.ts';
 
 type CommandInvocation = Extract<Invocation, { kind: 'command' }>;
 
@@ -28,11 +32,12 @@ export async function runCommandLine(argv: readonly string[], io: CliIo): Promis
 }
 
 async function runCommand({ command, words, texts }: CommandInvocation, io: CliIo): Promise<number> {
-  const options = new OptionReader(command, texts, io.env);
+  const configured = await configuredFor(command, words, io.env);
+  const options = new OptionReader(command, texts, io.env, configured);
   switch (command) {
     case 'connect': {
       const [target = '', port] = expectWords(command, words, 1, 2);
-      const args = readConnectArgs(target, port, texts, io.env);
+      const args = readConnectArgs({ target, port, texts }, io.env, configured);
       const { runConnect } = await import('./proxy.ts');
       return runConnect(args, io);
     }
@@ -50,6 +55,10 @@ async function runCommand({ command, words, texts }: CommandInvocation, io: CliI
       const { readSessionsArgs, runSessions } = await import('./sessions.ts');
       return runSessions(readSessionsArgs(words, options), io);
     }
+    case 'config': {
+      const { readConfigArgs, runConfig } = await import('./config.ts');
+      return runConfig(readConfigArgs(words, options), io);
+    }
     case 'emulator': {
       expectWords(command, words, 0, 0);
       const { readEmulatorArgs, runEmulator } = await import('./emulator.ts');
@@ -61,6 +70,18 @@ async function runCommand({ command, words, texts }: CommandInvocation, io: CliI
       return runCompletion(shell, io);
     }
   }
+}
+
+/** What the config file says for the command's target, or for all; nothing to commands that do not call AWS. */
+async function configuredFor(
+  command: CommandName,
+  words: readonly string[],
+  env: Environment,
+): Promise<ConfiguredValues | undefined> {
+  if (!API.includes(command)) return undefined;
+  const [target, port] = words;
+  if (target === undefined || !TARGETED.includes(command)) return configuredValues(env, undefined);
+  return configuredValues(env, command === 'resolve' ? target : parseDestination(target, port).target);
 }
 
 function expectWords(

@@ -5,26 +5,19 @@
  */
 import type { LogLevel } from '../log.ts';
 import { PING_INTERVAL_MS, RENEW_AFTER_MS, RESUME_TIMEOUT_MS } from '../session/times.ts';
+import type { TargetRequest } from '../find-target.ts';
 import { parseDestination } from './destination.ts';
 import { OptionReader } from './option-values.ts';
-import type { Environment, Pace } from './option-values.ts';
+import type { ConfiguredValues, Environment, Pace } from './option-values.ts';
 import { optionsOf } from './options.ts';
+import { readTargetOptions } from './target-options.ts';
 import { tokenize } from './tokens.ts';
 import type { OptionTexts } from './tokens.ts';
 
 export type { Pace } from './option-values.ts';
 
-export interface ConnectArgs {
-  /** As typed: an address, ID, DNS name or Name tag. */
-  readonly target: string;
+export interface ConnectArgs extends TargetRequest {
   readonly port: number;
-  /** Regions to search; undefined: the one that the AWS configuration names. */
-  readonly region: readonly string[] | undefined;
-  readonly profile: string | undefined;
-  readonly endpointUrl: string | undefined;
-  readonly ssmmessagesEndpoint: string | undefined;
-  readonly vpc: string | undefined;
-  readonly tags: Readonly<Record<string, string>>;
   readonly document: string | undefined;
   readonly parameters: Readonly<Record<string, readonly string[]>>;
   /** Undefined: nothing was asked for. */
@@ -44,34 +37,32 @@ export interface ConnectArgs {
 /** What AWS allows an account, as far as is known. */
 export const DEFAULT_START_RATE = 3;
 
-/**
- * The arguments, or undefined when this is not `connect` in a form that is known here: yargs decides then.
- * Throws USAGE for a form that is known with a value that cannot be used.
- */
-export function parseConnectArgs(argv: readonly string[], env: Environment): ConnectArgs | undefined {
+/** A `connect` line, split. */
+export interface ConnectLine {
+  readonly target: string;
+  readonly port: string | undefined;
+  readonly texts: OptionTexts;
+}
+
+/** The line, or undefined when this is not `connect` in a form that is known here: yargs decides then. */
+export function splitConnectLine(argv: readonly string[]): ConnectLine | undefined {
   const tokens = tokenize(argv, optionsOf('connect'));
   if (tokens === undefined) return undefined;
   const [command, target, port, ...rest] = tokens.words;
   if (command !== 'connect' || target === undefined || rest.length > 0) return undefined;
-  return readConnectArgs(target, port, tokens.options, env);
+  return { target, port, texts: tokens.options };
 }
 
-/** Meaning of the parts, for both parsers. Throws USAGE. */
+/** Meaning of the parts, for both parsers. `configured`: the config file's words on the target. USAGE, CONFIG_INVALID. */
 export function readConnectArgs(
-  target: string,
-  port: string | undefined,
-  texts: OptionTexts,
+  { target, port, texts }: ConnectLine,
   env: Environment,
+  configured?: ConfiguredValues,
 ): ConnectArgs {
-  const options = new OptionReader('connect', texts, env);
+  const options = new OptionReader('connect', texts, env, configured);
   return {
     ...parseDestination(target, port),
-    region: options.list('region'),
-    profile: options.text('profile'),
-    endpointUrl: options.text('endpoint-url'),
-    ssmmessagesEndpoint: options.text('ssmmessages-endpoint'),
-    vpc: options.text('vpc'),
-    tags: Object.fromEntries(options.pairs('tag')),
+    ...readTargetOptions(options),
     document: options.text('document'),
     parameters: options.valuesByKey('parameter'),
     connectTimeoutMs: options.durationMs('connect-timeout', undefined),

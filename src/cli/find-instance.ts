@@ -1,12 +1,12 @@
 /** From a target to everything that EC2 and SSM say about its instance. For commands that report. */
-import { createAwsContext } from '../aws/context.ts';
 import type { AwsContext } from '../aws/context.ts';
-import { describeInstance, resolveAcross } from '../aws/instance.ts';
+import { describeInstance, locateAcross } from '../aws/instance.ts';
 import type { Instance } from '../aws/instance.ts';
 import { agentStatus } from '../aws/ssm-session.ts';
 import type { AgentStatus } from '../aws/ssm-session.ts';
-import { parseTarget, regionOf } from '../aws/target.ts';
+import { parseTarget } from '../aws/target.ts';
 import { ProxyError } from '../errors.ts';
+import { checkAccounts, isEverywhere, targetContexts } from '../find-target.ts';
 import type { TargetRequest } from '../find-target.ts';
 import type { Log } from '../log.ts';
 import type { Environment } from './option-values.ts';
@@ -24,22 +24,20 @@ export async function findInstance(
   signal: AbortSignal,
 ): Promise<FoundInstance> {
   const target = parseTarget(request.target);
-  const [region, ...further] = request.regions ?? [];
-  const { profile, endpointUrl } = request;
-  const settings = { region, targetRegion: regionOf(target), profile, endpointUrl, env, log };
-  const first = await createAwsContext(settings);
+  const contexts = await targetContexts(request, { env, log, signal });
   try {
-    const contexts = [first, ...further.map((other) => first.withRegion(other))];
     const scope = { vpc: request.vpc, tags: request.tags };
-    const resolved = await resolveAcross(contexts, target, scope, { signal });
-    const context = contexts.find((candidate) => candidate.region === resolved.region) ?? first;
+    const [{ instance: resolved, context }] = await Promise.all([
+      locateAcross(contexts, target, scope, { signal, skipsDenied: isEverywhere(request) }),
+      checkAccounts(contexts, request.account, signal),
+    ]);
     const [instance, agent] = await Promise.all([
       describe(context, resolved, signal),
       agentStatus(context, resolved.instanceId, { signal }),
     ]);
     return { instance, agent };
   } finally {
-    first.close();
+    for (const context of contexts) context.close();
   }
 }
 

@@ -1,5 +1,6 @@
 /** Texts of `--help`, apart from the options. */
 import { completion } from './help/completion.ts';
+import { config } from './help/config.ts';
 import { emulator } from './help/emulator.ts';
 import { connect, resolve, wait } from './help/session.ts';
 import { sessions } from './help/sessions.ts';
@@ -14,6 +15,7 @@ export const COMMAND_HELP: Readonly<Record<CommandName, CommandHelp>> = {
   resolve,
   wait,
   sessions,
+  config,
   emulator,
   completion,
 };

@@ -4,16 +4,20 @@
  * usual forms loads only its own code; everything else goes through yargs.
  */
 import { asProxyError } from '../errors.ts';
-import { parseConnectArgs } from './connect-args.ts';
+import { readConnectArgs, splitConnectLine } from './connect-args.ts';
 import { CrashGuard } from './crash-guard.ts';
+import { parseDestination } from './destination.ts';
 import { endProcess } from './end-process.ts';
 import type { CliIo } from './io.ts';
 import { processIo } from './io.ts';
 import { formatError } from './report.ts';
+import { configuredValues } from './settings/config-path.ts';
 
 async function runCommand(argv: readonly string[], io: CliIo): Promise<number> {
-  const args = parseConnectArgs(argv, io.env);
-  if (args !== undefined) {
+  const line = splitConnectLine(argv);
+  if (line !== undefined) {
+    const { target } = parseDestination(line.target, line.port);
+    const args = readConnectArgs(line, io.env, await configuredValues(io.env, target));
     const { runConnect } = await import('./proxy.ts');
     return runConnect(args, io);
   }

@@ -1,6 +1,7 @@
 /**
  * From the text of an option to its value. An option that is given wins over its SSM_PROXY_* variable (an empty
- * variable counts as unset); what AWS's own variables say is left to src/aws. Everything here fails with USAGE.
+ * variable counts as unset), and that over the user's config file; what AWS's own variables say is left to src/aws.
+ * Everything here fails with USAGE, or with CONFIG_INVALID for a value of the config file.
  */
 import { ProxyError } from '../errors.ts';
 import { LOG_LEVELS } from '../log.ts';
@@ -14,10 +15,27 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 /** How fast `connect` uploads: `safe` stays below what the service allows, `rate` is in messages of 1 KiB. */
 export type Pace = { kind: 'safe' } | { kind: 'off' } | { kind: 'rate'; messagesPerSecond: number };
 
+/** What the config file says for an option. */
+export interface ConfiguredValue {
+  /** One, unless the option may be repeated. */
+  readonly texts: readonly string[];
+  /** `<file>:<line>`. */
+  readonly source: string;
+}
+
+/** By option name. */
+export type ConfiguredValues = ReadonlyMap<string, ConfiguredValue>;
+
+/** Who decided the value of an option. */
+export type OptionOrigin =
+  | { readonly kind: 'option' | 'environment' | 'file'; readonly source: string }
+  | { readonly kind: 'default' };
+
 /** A value with the name to blame when it cannot be used. */
 interface Given {
   readonly text: string;
   readonly source: string;
+  readonly kind: 'option' | 'environment' | 'file';
 }
 
 /** Longest duration: a day. Longer ones are slips of the keyboard. */
@@ -26,16 +44,25 @@ const MAX_RATE = 1_000;
 const MAX_MESSAGES_PER_SECOND = 1_000_000;
 const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
 
-/** Reads the options of one command. Each method throws USAGE when the text cannot be used. */
+/** Reads the options of one command. Each method throws USAGE or CONFIG_INVALID when the text cannot be used. */
 export class OptionReader {
   readonly #specs: readonly OptionSpec[];
   readonly #texts: OptionTexts;
   readonly #env: Environment;
+  readonly #configured: ConfiguredValues | undefined;
 
-  constructor(command: CommandName, texts: OptionTexts, env: Environment) {
+  /** `configured`: what the config file says for the command's target. */
+  constructor(command: CommandName, texts: OptionTexts, env: Environment, configured?: ConfiguredValues) {
     this.#specs = optionsOf(command);
     this.#texts = texts;
     this.#env = env;
+    this.#configured = configured;
+  }
+
+  /** Who decides the value. */
+  origin(name: OptionName): OptionOrigin {
+    const [given] = this.#all(name);
+    return given === undefined ? { kind: 'default' } : { kind: given.kind, source: given.source };
   }
 
   /** The text as it is; the last one wins. */
@@ -125,16 +152,16 @@ export class OptionReader {
 
   #last(name: OptionName): Given | undefined {
     const flag = this.#texts.get(name)?.at(-1);
-    if (flag !== undefined) return { text: flag, source: `--${name}` };
-    return this.#fromEnvironment(name);
+    if (flag !== undefined) return { text: flag, source: `--${name}`, kind: 'option' };
+    return this.#fromEnvironment(name) ?? this.#fromFile(name).at(-1);
   }
 
   #all(name: OptionName): readonly Given[] {
     const flags = this.#texts.get(name);
-    if (flags !== undefined) return flags.map((text) => ({ text, source: `--${name}` }));
+    if (flags !== undefined) return flags.map((text) => ({ text, source: `--${name}`, kind: 'option' }));
     const variable = this.#fromEnvironment(name);
-    if (variable === undefined) return [];
-    return splitList(variable.text).map((text) => ({ text, source: variable.source }));
+    if (variable === undefined) return this.#fromFile(name);
+    return splitList(variable.text).map((text) => ({ ...variable, text }));
   }
 
   #fromEnvironment(name: OptionName): Given | undefined {
@@ -142,7 +169,13 @@ export class OptionReader {
     const text = variable === undefined ? undefined : this.#env[variable];
     return variable === undefined || text === undefined || text === ''
       ? undefined
-      : { text, source: variable };
+      : { text, source: variable, kind: 'environment' };
+  }
+
+  #fromFile(name: OptionName): readonly Given[] {
+    const configured = this.#configured?.get(name);
+    if (configured === undefined || !this.#specs.some((spec) => spec.name === name)) return [];
+    return configured.texts.map((text) => ({ text, source: configured.source, kind: 'file' }));
   }
 }
 
@@ -160,8 +193,9 @@ function splitList(text: string): readonly string[] {
     .filter((word) => word !== '');
 }
 
-function unusable(given: Given, wanted: string): ProxyError {
-  return new ProxyError('USAGE', `${given.source} ${JSON.stringify(given.text)} cannot be used`, {
+function unusable({ text, source, kind }: Given, wanted: string): ProxyError {
+  const code = kind === 'file' ? 'CONFIG_INVALID' : 'USAGE';
+  return new ProxyError(code, `${source} ${JSON.stringify(text)} cannot be used`, {
     hint: `give ${wanted}`,
   });
 }

@@ -265,7 +265,8 @@ class Proxy {
 function sessionRequest(args: ConnectArgs): SessionRequest {
   return {
     target: args.target,
-    regions: args.region,
+    regions: args.regions,
+    account: args.account,
     profile: args.profile,
     endpointUrl: args.endpointUrl,
     ssmmessagesEndpoint: args.ssmmessagesEndpoint,

@@ -8,6 +8,7 @@ import type { LogRequest } from './log-file.ts';
 import type { OptionReader } from './option-values.ts';
 import { writeOut } from './output.ts';
 import { printable } from './report.ts';
+import { readTargetOptions } from './target-options.ts';
 
 export interface ResolveArgs extends ResolveRequest, LogRequest {
   readonly json: boolean;
@@ -22,12 +23,7 @@ const TIME_LIMIT_MS = 30_000;
 export function readResolveArgs(target: string, options: OptionReader): ResolveArgs {
   return {
     target,
-    regions: options.list('region'),
-    profile: options.text('profile'),
-    endpointUrl: options.text('endpoint-url'),
-    ssmmessagesEndpoint: undefined,
-    vpc: options.text('vpc'),
-    tags: Object.fromEntries(options.pairs('tag')),
+    ...readTargetOptions(options),
     json: options.switch('json'),
     logLevel: options.logLevel('log-level'),
     logFile: options.text('log-file'),

@@ -12,6 +12,8 @@ import { createAwsContext } from '../aws/context.ts';
 import type { AwsContext } from '../aws/context.ts';
 import { hasEnded, ownSessions } from '../aws/own-sessions.ts';
 import type { OwnSession } from '../aws/own-sessions.ts';
+import { ALL_REGIONS } from '../aws/regions.ts';
+import { createContexts } from '../contexts.ts';
 import { asProxyError } from '../errors.ts';
 import type { ProxyError } from '../errors.ts';
 import type { Log } from '../log.ts';
@@ -70,7 +72,10 @@ export async function surveySessions(
   signal: AbortSignal,
 ): Promise<SessionSurvey> {
   const records = (await readSessionRecords(env)).filter(
-    ({ region }) => request.regions === undefined || request.regions.includes(region),
+    ({ region }) =>
+      request.regions === undefined ||
+      request.regions.includes(ALL_REGIONS) ||
+      request.regions.includes(region),
   );
   const places = new Places(request, env, log);
   const homes = await places.openHomes(records.length > 0);
@@ -115,17 +120,15 @@ class Places {
 
   /** Where the options point. `mayFail`: there are records, which know their own places. */
   async openHomes(mayFail: boolean): Promise<readonly Place[]> {
-    const { regions, profile, endpointUrl } = this.#request;
-    const homes: Place[] = [];
-    for (const region of regions ?? [undefined]) {
-      try {
-        homes.push(this.#add(await this.#create(region, profile, endpointUrl)));
-      } catch (thrown) {
-        const error = asProxyError(thrown);
-        if (!mayFail || error.code !== 'REGION_MISSING') throw error;
-      }
+    try {
+      const request = { ...this.#request, ssmmessagesEndpoint: undefined };
+      const contexts = await createContexts(request, { env: this.#env, log: this.#log });
+      return contexts.map((context) => this.#add(context));
+    } catch (thrown) {
+      const error = asProxyError(thrown);
+      if (mayFail && error.code === 'REGION_MISSING') return [];
+      throw error;
     }
-    return homes;
   }
 
   /** Where a record's session lives; undefined when its profile is gone, or there are too many places. */

@@ -1,7 +1,7 @@
 /** How sessions look: a table for people, JSON for programs. */
 import type { EndResult } from './end-sessions.ts';
-import { printable } from './report.ts';
 import type { KnownSession, SessionSurvey } from './session-survey.ts';
+import { columns } from './text-table.ts';
 
 /** The JSON's form; goes up when a field changes its meaning or goes away. */
 const SCHEMA = 1;
@@ -93,17 +93,4 @@ function ageText(ageMs: number): string {
   if (hours === 0) return `${minutes} min`;
   if (hours < 48) return `${hours} h ${minutes % 60} min`;
   return `${Math.floor(hours / 24)} d ${hours % 24} h`;
-}
-
-function columns(rows: readonly (readonly string[])[]): string {
-  const widths: number[] = [];
-  for (const row of rows) {
-    row.forEach((cell, index) => {
-      widths[index] = Math.max(widths[index] ?? 0, printable(cell).length);
-    });
-  }
-  return rows
-    .map((row) => row.map((cell, index) => printable(cell).padEnd(widths[index] ?? 0)).join('  '))
-    .map((line) => `${line.trimEnd()}\n`)
-    .join('');
 }

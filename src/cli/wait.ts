@@ -15,6 +15,7 @@ import { writeOut } from './output.ts';
 import { printable } from './report.ts';
 import { ShutdownWatch } from './shutdown-watch.ts';
 import { StatusLine } from './status-line.ts';
+import { readTargetOptions } from './target-options.ts';
 
 export interface WaitArgs extends WaitRequest, LogRequest {
   readonly json: boolean;
@@ -30,12 +31,7 @@ export function readWaitArgs(target: string, port: string | undefined, options: 
   const destination = parseDestination(target, port);
   return {
     ...destination,
-    regions: options.list('region'),
-    profile: options.text('profile'),
-    endpointUrl: options.text('endpoint-url'),
-    ssmmessagesEndpoint: options.text('ssmmessages-endpoint'),
-    vpc: options.text('vpc'),
-    tags: Object.fromEntries(options.pairs('tag')),
+    ...readTargetOptions(options),
     document: options.text('document'),
     parameters: options.valuesByKey('parameter'),
     timeoutMs: options.durationMs('timeout', DEFAULT_TIMEOUT_MS),

@@ -6,8 +6,10 @@
  */
 import type { AwsContext } from '../aws/context.ts';
 import type { Ec2Filter, Instance, InstanceRecord } from '../aws/ec2.ts';
-import type { DescribeInstances } from '../aws/instance.ts';
+import type { DescribeInstances, Located, Scope } from '../aws/instance.ts';
 import { parseIp } from '../aws/ip-address.ts';
+import { enabledRegions } from '../aws/regions.ts';
+import type { Target } from '../aws/target.ts';
 import type { Clock } from '../clock.ts';
 import { accountOfKey, fingerprint } from '../gate/identity.ts';
 import type { LookupFiles } from '../gate/lookup-files.ts';
@@ -16,6 +18,8 @@ import type { StartQueue } from './start-queue.ts';
 
 /** How long an answer serves. Addresses are given to other machines, if rarely that soon. Milliseconds. */
 const ANSWER_LIFE_MS = 60_000;
+/** As long as any answer may live. Milliseconds. */
+const REGIONS_LIFE_MS = 600_000;
 /** Between two looks for an answer that others may bring: a part of the time that is left, within bounds. Milliseconds. */
 const LOOK_SHARE = 0.1;
 const LOOK_SOONEST_MS = 100;
@@ -33,6 +37,7 @@ export interface SharedLookupParts {
   readonly queue: Pick<StartQueue, 'patienceMs' | 'pause'>;
   /** Default: EC2. */
   readonly ask?: DescribeInstances;
+  readonly listRegions?: typeof enabledRegions;
 }
 
 export class SharedLookup {
@@ -72,6 +77,47 @@ export class SharedLookup {
     } finally {
       files.unwish(group, value);
     }
+  };
+
+  /** What was found in one of several places less than a minute ago. The searches in all of them are saved. */
+  async recall(contexts: readonly AwsContext[], target: Target, scope: Scope): Promise<Located | undefined> {
+    if (!this.#isTrusting) return undefined;
+    const { files, clock, log } = this.#parts;
+    const key = await searchKey(contexts, target, scope);
+    const stored = files.find(key, ANSWER_LIFE_MS, clock.wallNow());
+    if (typeof stored !== 'object' || stored === null) return undefined;
+    const { instanceId, region, place } = stored as Partial<Record<string, unknown>>;
+    const context = typeof place === 'number' ? contexts[place] : undefined;
+    if (typeof instanceId !== 'string' || context === undefined || context.region !== region)
+      return undefined;
+    this.#used.add(key);
+    log.debug('search_shared', { instanceId, region: context.region });
+    return { instance: { instanceId, region: context.region, state: 'unknown' }, context };
+  }
+
+  /** For `recall`. */
+  async remember(
+    contexts: readonly AwsContext[],
+    target: Target,
+    scope: Scope,
+    { instance, context }: Located,
+  ): Promise<void> {
+    if (instance.state !== 'running') return;
+    const { files, clock } = this.#parts;
+    const { instanceId, region } = instance;
+    const answer = { instanceId, region, place: contexts.indexOf(context) };
+    files.store(await searchKey(contexts, target, scope), answer, clock.wallNow());
+  }
+
+  /** The regions of an account, which change once in a few years, from others of the last minutes or from EC2. */
+  readonly listRegions: typeof enabledRegions = async (context, options) => {
+    const { files, clock, listRegions = enabledRegions } = this.#parts;
+    const key = fingerprint('regions', await groupOf(context, 'regions', []));
+    const known = files.find(key, REGIONS_LIFE_MS, clock.wallNow());
+    if (isTexts(known) && known.length > 0) return known;
+    const regions = await listRegions(context, options);
+    files.store(key, regions, clock.wallNow());
+    return regions;
   };
 
   /** The last answer came from a file, and may be old. */
@@ -119,6 +165,12 @@ async function groupOf(context: AwsContext, name: string, scope: readonly Ec2Fil
     name,
     JSON.stringify(scope),
   );
+}
+
+/** The same search by the same identities. */
+async function searchKey(contexts: readonly AwsContext[], target: Target, scope: Scope): Promise<string> {
+  const places = await Promise.all(contexts.map((context) => groupOf(context, 'search', [])));
+  return fingerprint('search', ...places, target.text, JSON.stringify([scope.vpc, scope.tags]));
 }
 
 /** What `#keep` wrote; undefined for anything else. */

@@ -9,7 +9,7 @@ import { needsEc2, parseTarget } from '../aws/target.ts';
 import type { Clock } from '../clock.ts';
 import { ProxyError, asProxyError } from '../errors.ts';
 import type { ErrorCode } from '../errors.ts';
-import { createContexts } from '../find-target.ts';
+import { targetContexts } from '../find-target.ts';
 import type { FindTargetDependencies, TargetRequest } from '../find-target.ts';
 import type { OpenSessionEvents } from '../open-session.ts';
 import { formatSeconds } from './persist.ts';
@@ -76,7 +76,7 @@ export async function waitForTarget(
   const remainingMs = (): number => request.timeoutMs - (clock.now() - startedAt);
   const hasId = !needsEc2(parseTarget(request.target));
   const reached = new Reached(clock, startedAt);
-  const contexts = await createContexts(request, dependencies);
+  const contexts = await targetContexts(request, { ...dependencies, signal });
   try {
     for (let tries = 1; ; tries += 1) {
       const probe = new ReadinessProbe(

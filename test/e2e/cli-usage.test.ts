@@ -13,6 +13,7 @@ for (const [name, args] of [
   ['help-resolve.txt', ['resolve', '--help']],
   ['help-wait.txt', ['wait', '--help']],
   ['help-sessions.txt', ['sessions', '--help']],
+  ['help-config.txt', ['config', '--help']],
   ['help-emulator.txt', ['emulator', '--help']],
   ['help-completion.txt', ['completion', '--help']],
 ] as const) {
@@ -66,6 +67,8 @@ for (const [args, message] of [
   [['resolve', 'a', 'b'], 'resolve takes no argument "b"'],
   [['sessions', 'kill'], 'sessions has no action "kill"'],
   [['sessions', 'end'], 'it is not said which sessions to end'],
+  [['config', 'set'], 'config takes no argument "set"'],
+  [['connect', 'host', '--account', '1-2'], '--account "1-2" cannot be used'],
   [['emulator', '--nodes', '0'], '--nodes "0" cannot be used'],
   [['completion'], 'one of bash, zsh, fish is missing'],
   [['completion', 'csh'], 'there is no completion for "csh"'],

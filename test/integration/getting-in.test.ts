@@ -64,6 +64,7 @@ function request(changes: Partial<SessionRequest> = {}): SessionRequest {
     target: HEAD,
     regions: undefined,
     profile: undefined,
+    account: undefined,
     endpointUrl: undefined,
     ssmmessagesEndpoint: undefined,
     vpc: undefined,
@@ -269,10 +270,12 @@ describe('together with other processes', () => {
 
 describe('waiting for a node', () => {
   function waiting(changes: Partial<WaitRequest> = {}, onStage: (stage: string) => void = () => {}) {
-    const { target, reason, regions, profile, endpointUrl, ssmmessagesEndpoint, vpc, tags } = request();
+    const { target, reason, regions, profile, account, endpointUrl } = request();
+    const { ssmmessagesEndpoint, vpc, tags } = request();
     return waitForTarget(
       {
-        ...{ target, port: 22, reason, regions, profile, endpointUrl, ssmmessagesEndpoint, vpc, tags },
+        ...{ target, port: 22, reason, regions, profile, account, endpointUrl },
+        ...{ ssmmessagesEndpoint, vpc, tags },
         ...{ document: undefined, parameters: {}, timeoutMs: 30_000, startsPerSecond: 0, needsBanner: true },
         ...changes,
       },

@@ -1,23 +1,31 @@
 /** Options that most commands have. */
 import type { OptionSpec } from './spec.ts';
-import { API, COMMANDS, READABLE } from './spec.ts';
+import { API, COMMANDS, READABLE, TARGETED } from './spec.ts';
 
 export const COMMON_OPTIONS = [
   {
     name: 'region',
-    value: 'REGION[,REGION...]',
+    value: 'REGION[,REGION...]|all',
     env: 'SSM_PROXY_REGION',
     defaultText: 'as the AWS CLI finds it',
-    help: 'AWS region; several are searched for the target',
+    help: 'AWS region; several, or all that the account has, are searched for the target',
     commands: API,
   },
   {
     name: 'profile',
-    value: 'NAME',
+    value: 'NAME[,NAME...]',
     env: 'SSM_PROXY_PROFILE',
     defaultText: 'as the AWS CLI finds it',
-    help: 'profile of ~/.aws/config',
+    help: 'profile of ~/.aws/config; several are searched for the target',
     commands: API,
+  },
+  {
+    name: 'account',
+    value: 'ID',
+    env: 'SSM_PROXY_ACCOUNT',
+    defaultText: 'any',
+    help: 'fail unless the credentials belong to this account (twelve digits)',
+    commands: TARGETED,
   },
   {
     name: 'endpoint-url',

@@ -1,6 +1,14 @@
 /** What an option is, and the commands and groups of commands that options belong to. */
 
-export const COMMANDS = ['connect', 'resolve', 'wait', 'sessions', 'emulator', 'completion'] as const;
+export const COMMANDS = [
+  'connect',
+  'resolve',
+  'wait',
+  'sessions',
+  'config',
+  'emulator',
+  'completion',
+] as const;
 export type CommandName = (typeof COMMANDS)[number];
 
 export interface OptionSpec {
@@ -27,4 +35,4 @@ export const API: readonly CommandName[] = [...TARGETED, 'sessions'];
 /** Commands that open a session. */
 export const SESSION: readonly CommandName[] = ['connect', 'wait'];
 /** Commands whose output programs can read. */
-export const READABLE: readonly CommandName[] = ['resolve', 'wait', 'sessions', 'emulator'];
+export const READABLE: readonly CommandName[] = ['resolve', 'wait', 'sessions', 'config', 'emulator'];
