@@ -3,6 +3,7 @@
  * be the agent's own WebSocket and control channel. Both ends live in one process; the agent never sees a client.
  */
 import type { LogFields } from '../log.ts';
+import type { Dial } from './agent-tcp.ts';
 
 /** What the service tells the agent when a session starts (control channel, `interactive_shell`). */
 export interface AgentSessionRequest {
@@ -110,6 +111,8 @@ export interface AgentEnvironment {
   readonly behaviour: Readonly<AgentBehaviour> & { dropAcks: number };
   /** Maps the node's own port ("22" is its SSH server) or a remote host and port to an address to dial. */
   dialAddress(host: string | undefined, port: number): DialAddress;
+  /** Connects to such an address; default: by TCP. */
+  readonly dial?: Dial | undefined;
   /** Decrypts the client's data key (KMS sessions); rejects when it may not. */
   decryptDataKey(ciphertext: Buffer, context: Readonly<Record<string, string>>): Promise<Buffer>;
   /** Of shell and command sessions; without it they run in the temporary directory with a bare environment. */

@@ -2,11 +2,11 @@
  * One smux stream of the emulated agent joined to one TCP connection, and the queue of frames that all streams
  * share on the way to the pump. Half of agent-mux.ts, which opens, dials and closes them.
  */
-import type * as net from 'node:net';
 import type { Clock } from '../clock.ts';
 import { encodeFrame, FRAME_COMMAND, SENT_FRAME_DATA_BYTES } from '../mux/frame.ts';
 import type { PumpSource } from './agent-source.ts';
 import { BLOCKED_WRITE_BYTES, closeConnection } from './agent-tcp.ts';
+import type { NodeConnection } from './agent-tcp.ts';
 
 /** Bytes waiting for the pump above which servers are not read: the buffers of the real agent's unix socket. */
 const OUTPUT_LIMIT_BYTES = 256 * 1024;
@@ -96,7 +96,7 @@ export interface MuxStreamOptions {
 export class MuxStream {
   readonly streamId: number;
   readonly #options: MuxStreamOptions;
-  #socket: net.Socket | undefined;
+  #socket: NodeConnection | undefined;
   /** Data for the server that its connection does not take yet. */
   #waiting: Buffer[] = [];
   #waitingBytes = 0;
@@ -109,7 +109,7 @@ export class MuxStream {
   }
 
   /** Joins the stream to its connection, which has no reader yet. */
-  attach(socket: net.Socket): void {
+  attach(socket: NodeConnection): void {
     if (this.#isClosed) {
       socket.destroy();
       return;

@@ -7,7 +7,6 @@
  * The real agent bridges messages and smux through a local unix socket. Here that socket is two bounded queues:
  * `#decoder` toward smux, `#output` toward the pump.
  */
-import type * as net from 'node:net';
 import type { TimerHandle } from '../clock.ts';
 import type { Frame, FrameCommand } from '../mux/frame.ts';
 import { encodeFrame, FRAME_COMMAND, FrameDecoder } from '../mux/frame.ts';
@@ -19,7 +18,7 @@ import { MuxOutput, MuxStream } from './agent-mux-stream.ts';
 import type { PluginHost, SessionPlugin } from './agent-plugin.ts';
 import { dialTarget, parsePortProperties } from './agent-port.ts';
 import { AgentPump } from './agent-pump.ts';
-import type { DialTarget } from './agent-tcp.ts';
+import type { DialTarget, NodeConnection } from './agent-tcp.ts';
 
 /** Bytes of all streams that wait to be written; above it nothing more is read. */
 const MAX_RECEIVE_BUFFER_BYTES = 4 * 1024 * 1024;
@@ -224,7 +223,7 @@ export class MuxPlugin implements SessionPlugin {
     this.#isDialling = false;
   }
 
-  #attach(stream: MuxStream, socket: net.Socket): void {
+  #attach(stream: MuxStream, socket: NodeConnection): void {
     this.#host.trace('dialled', { port: this.#target?.port, stream: stream.streamId });
     stream.attach(socket);
   }

@@ -12,7 +12,7 @@ import type { PendingVerdict, Verdict } from './agent-channel.ts';
 import type { PluginHost, SessionPlugin } from './agent-plugin.ts';
 import { AgentPump } from './agent-pump.ts';
 import { StreamSource } from './agent-source.ts';
-import type { DialResult, DialTarget } from './agent-tcp.ts';
+import type { DialResult, DialTarget, NodeConnection } from './agent-tcp.ts';
 import { closeConnection, dial, writeBlocking } from './agent-tcp.ts';
 
 export const LOCAL_PORT_FORWARDING = 'LocalPortForwarding';
@@ -47,7 +47,7 @@ export function dialTarget(host: PluginHost, target: DialTarget, signal: AbortSi
   } catch (error) {
     return Promise.resolve({ error: error instanceof Error ? error.message : String(error) });
   }
-  return dial(address, target, signal);
+  return (host.environment.dial ?? dial)(address, target, signal);
 }
 
 export class PortPlugin implements SessionPlugin {
@@ -55,7 +55,7 @@ export class PortPlugin implements SessionPlugin {
   readonly #isForwarding: boolean;
   readonly #aborter = new AbortController();
   #target: DialTarget | undefined;
-  #socket: net.Socket | undefined;
+  #socket: NodeConnection | undefined;
   #pump: AgentPump | undefined;
   /** Basic forwarding: the pump waits for the next Output to dial again. */
   #needsRedial = false;
@@ -125,7 +125,7 @@ export class PortPlugin implements SessionPlugin {
     return 'handled';
   }
 
-  #connect(socket: net.Socket): void {
+  #connect(socket: NodeConnection): void {
     this.#socket = socket;
     const { channel, clock, environment } = this.#host;
     const pump = new AgentPump({

@@ -3,7 +3,7 @@
  * the kernel deliver what was written (protocol.md 4.8, 6.5).
  */
 import * as net from 'node:net';
-import type { Writable } from 'node:stream';
+import type { Duplex, Writable } from 'node:stream';
 import type { Clock } from '../clock.ts';
 import type { PendingVerdict } from './agent-channel.ts';
 import type { DialAddress } from './agent-link.ts';
@@ -31,7 +31,16 @@ export interface DialTarget {
   readonly port: number;
 }
 
-export type DialResult = { readonly socket: net.Socket } | { readonly error: string };
+/** What the agent needs of a TCP connection. */
+export interface NodeConnection extends Duplex {
+  /** Ends it once everything written has left. */
+  destroySoon(): void;
+}
+
+export type DialResult = { readonly socket: NodeConnection } | { readonly error: string };
+
+/** How to connect: `dial`, or what a test has instead. */
+export type Dial = (address: DialAddress, target: DialTarget, signal: AbortSignal) => Promise<DialResult>;
 
 /**
  * Connects to `address`; resolves with Go's text of the error when that fails, never rejects. The socket has no
@@ -96,7 +105,7 @@ export function writeBlocking(
 }
 
 /** close(2): no more reading; what was written is still delivered, within a bound. */
-export function closeConnection(socket: net.Socket, clock: Clock): void {
+export function closeConnection(socket: NodeConnection, clock: Clock): void {
   if (socket.destroyed) return;
   if (socket.writableLength === 0) {
     socket.destroy();

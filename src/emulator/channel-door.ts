@@ -1,31 +1,26 @@
 /**
- * Where data channels come in: the WebSocket upgrade with its signature, and the first message with its token.
- * A refused signature is HTTP 403; a refused token closes the WebSocket.
+ * Where data channels come in: the WebSocket upgrade with its signature. A refused one is HTTP 403. The first message,
+ * with its token, is channel-reception.ts.
  */
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { WebSocketServer } from 'ws';
-import type { WebSocket } from 'ws';
 import { isDenied } from './identities.ts';
 import { joinedHeaders } from './api/request.ts';
 import { checkSignature, signatureForm, splitUrl } from './api/sigv4.ts';
 import type { ChannelOpen } from './call-log.ts';
-import { isObject } from './checked-json.ts';
-import { ClientLink, resetSocket } from './client-link.ts';
-import type { EmulatedSession } from './emulated-session.ts';
-import { DEFAULT_OPEN_OUTCOME } from './faults.ts';
-import type { OpenOutcome } from './faults.ts';
+import { ChannelReception } from './channel-reception.ts';
+import { WebSocketClientSocket, resetSocket } from './client-socket.ts';
 import type { Gateway } from './gateway.ts';
 import type { World } from './world.ts';
 
 const CHANNEL_PATH = /^\/v1\/data-channel\/([^/]+)$/;
 const MAX_MESSAGE_BYTES = 16 * 1024 * 1024;
-/** A client that has connected must show its token within this time. */
-const TOKEN_WAIT_MS = 10_000;
 
 export class ChannelDoor {
   readonly #world: World;
   readonly #gateway: Gateway;
+  readonly #reception: ChannelReception;
   readonly #server = new WebSocketServer({
     noServer: true,
     // Pings are answered by ClientLink, with latency, or not at all.
@@ -34,12 +29,11 @@ export class ChannelDoor {
     maxPayload: MAX_MESSAGE_BYTES,
     clientTracking: false,
   });
-  #outcomes: readonly OpenOutcome[] = [];
-  #outcomesUsed = 0;
 
   constructor(world: World, gateway: Gateway) {
     this.#world = world;
     this.#gateway = gateway;
+    this.#reception = new ChannelReception(world, gateway);
   }
 
   /** Handles an HTTP upgrade; `socket` is owned from here on. */
@@ -67,7 +61,7 @@ export class ChannelDoor {
       outcome: 'pending',
     };
     this.#world.calls.recordOpen(open);
-    const outcome = this.#nextOutcome();
+    const outcome = this.#reception.nextOutcome();
     await this.#wait(outcome.delayMs + 2 * this.#world.faults.link.latencyMs);
     switch (outcome.kind) {
       case 'hang':
@@ -104,7 +98,8 @@ export class ChannelDoor {
         return;
       }
       const cell = query.get('cell-number')?.replaceAll(' ', '+') ?? '';
-      this.#welcome(webSocket, socket, open, cell, outcome.kind === 'bad-token');
+      const client = new WebSocketClientSocket(webSocket, socket);
+      this.#reception.welcome(client, open, cell, outcome.kind === 'bad-token');
     });
   }
 
@@ -133,71 +128,6 @@ export class ChannelDoor {
     return undefined;
   }
 
-  /** The WebSocket is open; the first message decides. */
-  #welcome(webSocket: WebSocket, socket: Duplex, open: ChannelOpen, cell: string, isDoomed: boolean): void {
-    let session: EmulatedSession | undefined;
-    let isRefused = false;
-    const refuseToken = (why: string): void => {
-      isRefused = true;
-      open.outcome = why;
-      link.close(this.#world.faults.open.badTokenCloseCode, 'Refused');
-    };
-    const tokenTimer = this.#world.clock.plain.setTimer(TOKEN_WAIT_MS, () => refuseToken('no token'));
-    const link = new ClientLink(webSocket, socket, this.#world.clock.plain, () => this.#world.faults, {
-      onMessage: (data) => {
-        if (session !== undefined) {
-          session.fromClient(data);
-          return;
-        }
-        if (isRefused) return;
-        tokenTimer.cancel();
-        const verdict = isDoomed ? 'token refused by a fault setting' : this.#readToken(data, open);
-        if (verdict !== undefined) {
-          refuseToken(verdict);
-          return;
-        }
-        session = this.#gateway.find(open.sessionId);
-        const isStale = cell !== session?.cells.at(-1);
-        const isMuted = isStale && this.#world.faults.resume.oldUrl === 'silent';
-        open.outcome = isMuted ? 'bound, stale URL' : 'bound';
-        session?.attachClient(link, isMuted);
-      },
-      onGone: (code) => {
-        tokenTimer.cancel();
-        session?.clientGone(link, code);
-      },
-      onDrain: () => session?.clientDrained(),
-    });
-  }
-
-  /** Undefined when the message opens the channel, else why not. */
-  #readToken(data: Buffer, open: ChannelOpen): string | undefined {
-    let input: unknown;
-    try {
-      input = JSON.parse(data.toString('utf8'));
-    } catch {
-      return 'first message is not OpenDataChannelInput';
-    }
-    if (!isObject(input)) return 'first message is not OpenDataChannelInput';
-    open.requestId = text(input['RequestId']);
-    open.clientId = text(input['ClientId']);
-    open.clientVersion = text(input['ClientVersion']);
-    const verdict = this.#gateway.useToken(text(input['TokenValue']) ?? '', open.sessionId);
-    return verdict === 'accepted' ? undefined : `token ${verdict}`;
-  }
-
-  /** The next entry of the list in force; a new list starts at its first. */
-  #nextOutcome(): OpenOutcome {
-    const { outcomes } = this.#world.faults.open;
-    if (outcomes !== this.#outcomes) {
-      this.#outcomes = outcomes;
-      this.#outcomesUsed = 0;
-    }
-    const outcome = outcomes[this.#outcomesUsed];
-    this.#outcomesUsed += 1;
-    return outcome ?? DEFAULT_OPEN_OUTCOME;
-  }
-
   #wait(delayMs: number): Promise<void> {
     if (delayMs === 0) return Promise.resolve();
     return new Promise((resolve) => {
@@ -212,10 +142,6 @@ function decodePath(encoded: string): string {
   } catch {
     return encoded;
   }
-}
-
-function text(value: unknown): string | undefined {
-  return typeof value === 'string' ? value : undefined;
 }
 
 function refuse(socket: Duplex, status: number, message: string): void {

@@ -2,10 +2,8 @@
  * The service's end of one client WebSocket: latency and bandwidth both ways, pings, fragments, and the rude ways
  * in which a connection can end. It knows nothing of sessions.
  */
-import * as net from 'node:net';
-import type { Duplex } from 'node:stream';
-import type { WebSocket } from 'ws';
 import type { Clock, TimerHandle } from '../clock.ts';
+import type { ClientSocket } from './client-socket.ts';
 import type { Faults } from './faults.ts';
 import { LinkShaper } from './link-shaper.ts';
 
@@ -36,8 +34,7 @@ const CLOSE_WAIT_MS = 2000;
 const CUT_WAIT_MS = 50;
 
 export class ClientLink {
-  readonly #webSocket: WebSocket;
-  readonly #socket: Duplex;
+  readonly #socket: ClientSocket;
   readonly #clock: Clock;
   readonly #faults: () => Readonly<Faults>;
   readonly #events: ClientLinkEvents;
@@ -48,14 +45,7 @@ export class ClientLink {
   #isClosing = false;
   #endTimer: TimerHandle | undefined;
 
-  constructor(
-    webSocket: WebSocket,
-    socket: Duplex,
-    clock: Clock,
-    faults: () => Readonly<Faults>,
-    events: ClientLinkEvents,
-  ) {
-    this.#webSocket = webSocket;
+  constructor(socket: ClientSocket, clock: Clock, faults: () => Readonly<Faults>, events: ClientLinkEvents) {
     this.#socket = socket;
     this.#clock = clock;
     this.#faults = faults;
@@ -68,21 +58,19 @@ export class ClientLink {
     this.#outbound = new LinkShaper(clock, settings('bytesPerSecondToClient'), (item) =>
       this.#transmit(item),
     );
-    webSocket.on('message', (data: Buffer, isBinary: boolean) => {
-      this.#accept({ kind: 'message', data, isText: !isBinary }, data.length);
+    socket.listen({
+      onMessage: (data, isText) => this.#accept({ kind: 'message', data, isText }, data.length),
+      onPing: (data) => this.#accept({ kind: 'ping', data }, CONTROL_BYTES),
+      onClose: (code) => {
+        this.#endTimer?.cancel();
+        this.#inbound.send({ kind: 'gone', code }, CONTROL_BYTES);
+      },
     });
-    webSocket.on('ping', (data: Buffer) => this.#accept({ kind: 'ping', data }, CONTROL_BYTES));
-    webSocket.on('close', (code) => {
-      this.#endTimer?.cancel();
-      this.#inbound.send({ kind: 'gone', code }, CONTROL_BYTES);
-    });
-    // 'close' follows every error.
-    webSocket.on('error', () => {});
   }
 
   /** Bytes not yet given to the kernel or still on their way. */
   get bufferedBytes(): number {
-    return this.#outbound.queuedBytes + this.#webSocket.bufferedAmount;
+    return this.#outbound.queuedBytes + this.#socket.bufferedBytes;
   }
 
   send(data: Buffer): void {
@@ -102,11 +90,9 @@ export class ClientLink {
     this.#inbound.clear();
     this.#outbound.clear();
     if (partial === undefined) {
-      resetSocket(this.#socket);
+      this.#socket.reset();
     } else {
-      // A reset could overtake the half frame, so this one ends with FIN.
-      this.#socket.write(halfFrame(partial));
-      this.#socket.end();
+      this.#socket.breakOff(partial);
       this.#endTimer = this.#clock.setTimer(CUT_WAIT_MS, () => this.#socket.destroy());
     }
     this.#report(1006);
@@ -118,10 +104,7 @@ export class ClientLink {
     this.#isHalfOpen = true;
     this.#inbound.clear();
     this.#outbound.clear();
-    // Read on and forget, so that the client's end of the connection is still noticed.
-    this.#socket.removeAllListeners('data');
-    this.#socket.on('data', () => {});
-    this.#socket.resume();
+    this.#socket.forgetInput();
   }
 
   #accept(item: Inbound, bytes: number): void {
@@ -132,12 +115,11 @@ export class ClientLink {
       return;
     }
     this.#inbound.send(item, bytes);
-    if (this.#inbound.queuedBytes > INBOUND_BOUND_BYTES) this.#webSocket.pause();
+    if (this.#inbound.queuedBytes > INBOUND_BOUND_BYTES) this.#socket.pause();
   }
 
   #receive(item: Inbound): void {
-    if (this.#webSocket.isPaused && this.#inbound.queuedBytes < INBOUND_BOUND_BYTES / 2)
-      this.#webSocket.resume();
+    if (this.#socket.isPaused && this.#inbound.queuedBytes < INBOUND_BOUND_BYTES / 2) this.#socket.resume();
     switch (item.kind) {
       case 'message':
         if (!this.#isGone) this.#events.onMessage(item.data, item.isText);
@@ -160,37 +142,23 @@ export class ClientLink {
   }
 
   #transmit(item: Outbound): void {
-    const webSocket = this.#webSocket;
-    if (this.#isHalfOpen || webSocket.readyState !== webSocket.OPEN) return;
+    const socket = this.#socket;
+    if (this.#isHalfOpen || !socket.isOpen) return;
     switch (item.kind) {
       case 'message':
-        this.#write(item.data);
+        socket.send(item.data, this.#faults().link.fragmentBytes, () => {
+          if (!this.#isGone) this.#events.onDrain();
+        });
         return;
       case 'pong':
-        webSocket.pong(item.data);
+        socket.pong(item.data);
         return;
       case 'close':
-        webSocket.close(item.code, item.reason);
-        this.#endTimer = this.#clock.setTimer(CLOSE_WAIT_MS, () => webSocket.terminate());
+        socket.close(item.code, item.reason);
+        this.#endTimer = this.#clock.setTimer(CLOSE_WAIT_MS, () => socket.destroy());
         return;
       default:
         return item satisfies never;
-    }
-  }
-
-  #write(data: Buffer): void {
-    const onSent = (): void => {
-      if (!this.#isGone) this.#events.onDrain();
-    };
-    const { fragmentBytes } = this.#faults().link;
-    if (fragmentBytes === 0 || data.length <= fragmentBytes) {
-      this.#webSocket.send(data, { binary: true }, onSent);
-      return;
-    }
-    for (let start = 0; start < data.length; start += fragmentBytes) {
-      const fin = start + fragmentBytes >= data.length;
-      const part = data.subarray(start, start + fragmentBytes);
-      this.#webSocket.send(part, { binary: true, fin }, fin ? onSent : undefined);
     }
   }
 
@@ -199,25 +167,4 @@ export class ClientLink {
     this.#isGone = true;
     this.#events.onGone(code);
   }
-}
-
-/** Drops a connection with RST where the platform can (plain TCP), else with FIN. */
-export function resetSocket(socket: Duplex): void {
-  // A socket that is being ended cannot be reset any more: Node would leave its handle open for ever.
-  const canReset = socket instanceof net.Socket && !('encrypted' in socket) && !socket.writableEnded;
-  if (canReset && !socket.destroyed) socket.resetAndDestroy();
-  else socket.destroy();
-}
-
-/** The header of a binary frame for all of `data`, then half of it (RFC 6455 5.2; servers do not mask). */
-function halfFrame(data: Buffer): Buffer {
-  const header = Buffer.alloc(data.length < 126 ? 2 : 10);
-  header[0] = 0x82;
-  if (data.length < 126) {
-    header[1] = data.length;
-  } else {
-    header[1] = 127;
-    header.writeBigUInt64BE(BigInt(data.length), 2);
-  }
-  return Buffer.concat([header, data.subarray(0, data.length >> 1)]);
 }

@@ -12,9 +12,8 @@ import type { AgentBehaviour } from '../../src/emulator/agent-link.ts';
 import type { FaultChange } from '../../src/emulator/fault-settings.ts';
 import type { Emulator } from '../../src/emulator/server.ts';
 import { startEmulator } from '../../src/emulator/server.ts';
+import type { Traffic } from './fault-cases.ts';
 import { randomBuffer, randomInteger, seededRandom } from './random.ts';
-
-export type Traffic = 'bulk' | 'interactive';
 
 export interface FaultCase {
   readonly traffic: Traffic;

@@ -49,6 +49,18 @@ export class VirtualClock implements Clock {
     this.#now = end;
   }
 
+  /** Runs timers, letting promises settle after each, until `isOver`, or nothing is left up to `ms` from now. */
+  async runUntil(isOver: () => boolean, ms: number): Promise<boolean> {
+    const end = this.#now + ms;
+    for (;;) {
+      await settle();
+      if (isOver()) return true;
+      const next = this.#next(end);
+      if (next === undefined) return false;
+      this.#run(next);
+    }
+  }
+
   #run(timer: Timer): void {
     this.#timers.delete(timer);
     this.#now = Math.max(this.#now, timer.at);
