@@ -36,6 +36,7 @@ import {
   parseFlag,
 } from './payloads.ts';
 import type { TerminalSize } from './payloads.ts';
+import { RecentAcks } from './recent-acks.ts';
 import { Sender } from './sender.ts';
 import type { SenderOptions } from './sender.ts';
 import { REACK_DUPLICATES_FROM, TERMINATE_FLAG_ABOVE, compareVersions } from './versions.ts';
@@ -80,6 +81,7 @@ export class Channel {
   readonly #handshake: ClientHandshake;
   readonly #sender: Sender;
   readonly #inbox = new Inbox();
+  readonly #recentAcks = new RecentAcks();
   readonly #inboxHandler: InboxHandler = {
     accepts: (message) => this.#accepts(message),
     acknowledge: (message) => this.#acknowledge(message),
@@ -151,6 +153,7 @@ export class Channel {
     this.#isLinkUp = true;
     this.#isPaused = false;
     this.#handshakeDeadline ??= now + (this.#options.handshakeTimeoutMs ?? limits.HANDSHAKE_TIMEOUT_MS);
+    this.#outgoing.push(...this.#recentAcks.takeNewest(this.#sender.outbox.roundTrip.smoothedMs));
     this.#sender.resendAll(now, this.#outgoing);
     this.#pump();
   }
@@ -446,17 +449,17 @@ export class Channel {
       formatMessageId(message.messageId),
       message.sequenceNumber,
     );
-    this.#outgoing.push(
-      encodeMessage({
-        messageType: MESSAGE_TYPE.ACKNOWLEDGE,
-        createdDate: this.#options.wallClock(),
-        sequenceNumber: 0,
-        flags: FLAGS_SYN_FIN,
-        messageId: this.#newMessageId(),
-        payloadType: PAYLOAD_TYPE.NONE,
-        payload: Buffer.from(text, 'latin1'),
-      }),
-    );
+    const encoded = encodeMessage({
+      messageType: MESSAGE_TYPE.ACKNOWLEDGE,
+      createdDate: this.#options.wallClock(),
+      sequenceNumber: 0,
+      flags: FLAGS_SYN_FIN,
+      messageId: this.#newMessageId(),
+      payloadType: PAYLOAD_TYPE.NONE,
+      payload: Buffer.from(text, 'latin1'),
+    });
+    this.#recentAcks.add(encoded, this.#now);
+    this.#outgoing.push(encoded);
   }
 
   #pausedProbeMs(): number | undefined {

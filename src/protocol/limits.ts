@@ -51,6 +51,11 @@ export const LOSS_DELAY_FACTOR = 9 / 8;
  * after so many resends, each followed by acknowledgements of later messages, it counts as received. */
 export const PRESUMED_RECEIVED_RESENDS = 8;
 
+/** Acknowledgements sent again over a new link: those sent so many milliseconds and two round trips before the newest,
+ * which covers what can have been on the wire; and at most so many, what the agent sends in half a second. */
+export const REPEATED_ACKS_MS = 250;
+export const REPEATED_ACKS = 512;
+
 /** From the first link to HandshakeComplete. The agent's own clocks are 15 s each. */
 export const HANDSHAKE_TIMEOUT_MS = 30_000;
 

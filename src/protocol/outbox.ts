@@ -93,14 +93,15 @@ export class Outbox {
   }
 
   /**
-   * Messages to send again now, oldest first; each counts as sent. `isPaused` allows probes only, at the given
+   * Messages to send again now, those known to be lost before a probe; each counts as sent. `isPaused` allows probes only, at the given
    * interval.
    */
   takeDue(now: number, pausedProbeMs: number | undefined): Buffer[] {
     const due: Buffer[] = [];
     if (pausedProbeMs === undefined) this.#takeLost(now, due);
     const oldest = this.#oldest();
-    if (due.length === 0 && oldest !== undefined && now >= this.#probeAt(oldest, pausedProbeMs)) {
+    // One that was just resent as lost is not due any more.
+    if (oldest !== undefined && now >= this.#probeAt(oldest, pausedProbeMs)) {
       this.roundTrip.backOff();
       due.push(this.#resend(oldest, now));
     }

@@ -132,7 +132,7 @@ export class LinkKeeper {
     });
     this.#events.onDown();
     if (this.#stopping.signal.aborted) return;
-    if (!wasUp && error !== undefined && isFinal(error)) {
+    if (!wasUp && error !== undefined && this.#isFinal(error)) {
       this.#events.onGivenUp(error, false);
       return;
     }
@@ -140,6 +140,11 @@ export class LinkKeeper {
     const hasCarriedData = wasUp && this.#progress() > this.#progressAtUp;
     this.#budget.linkLost(this.#dependencies.clock.now(), livedMs, hasCarriedData);
     void this.#resume(error);
+  }
+
+  /** Of an opening that failed. A session that ran is not ended by credentials that are just being replaced. */
+  #isFinal(error: ProxyError): boolean {
+    return this.#resumes === 0 ? isFinal(error) : isFinalForResume(error, this.#budget.attempts);
   }
 
   async #resume(lastError: ProxyError | undefined): Promise<void> {

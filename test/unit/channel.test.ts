@@ -492,6 +492,19 @@ describe('channel: loss of the link', () => {
     );
   });
 
+  test('a new link begins with the acknowledgements that may have been lost with the old one', () => {
+    const bench = ready();
+    bench.receive(outputMessage(2, 'a'), outputMessage(3, 'b'));
+    bench.run((channel, now) => channel.linkDown(now));
+    bench.advance(60_000);
+    bench.received.clear();
+    bench.run((channel, now) => channel.linkUp(now));
+    // The agent resends the others, one per scan, before anything that was really lost; and it may have been paused.
+    assert.deepEqual(bench.received.acknowledged, [0, 1, 2, 3]);
+    assert.deepEqual(bench.received.sequenceNumbers, []);
+    assert.equal(bench.text, 'ab');
+  });
+
   test('line 51: a link lost before, during and after the handshake brings the session up all the same', () => {
     const request = outputMessage(0, handshakeRequest(), PAYLOAD_TYPE.HANDSHAKE_REQUEST);
     const complete = outputMessage(1, handshakeComplete(), PAYLOAD_TYPE.HANDSHAKE_COMPLETE);
