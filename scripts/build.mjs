@@ -20,7 +20,7 @@ import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { literalSchemaKeys, shimStringWidth } from './bundle-plugins.mjs';
 import { fingerprint, stamp } from './fingerprint.mjs';
-import { collectLicences } from './licences.mjs';
+import { collectPapers } from './papers.mjs';
 
 export const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const dist = join(root, 'dist');
@@ -28,7 +28,8 @@ const inputs = [
   'src',
   'package.json',
   'package-lock.json',
-  ...['build', 'bundle-plugins', 'licences'].map((name) => `scripts/${name}.mjs`),
+  ...['build', 'bundle-plugins', 'papers', 'licences', 'sbom'].map((name) => `scripts/${name}.mjs`),
+  'scripts/man.ts',
 ];
 
 // Native speed-ups that ws and ssh2 take when they happen to be installed; both do without.
@@ -101,8 +102,8 @@ async function bundle() {
     const name = output.path.slice(dist.length + 1).replaceAll('\\', '/');
     files.set(name, await toCommonJs(name, output.text));
   }
-  files.set('LICENSES.txt', collectLicences(root, Object.keys(split.metafile.inputs)));
-  return files;
+  const papers = await collectPapers(root, Object.keys(split.metafile.inputs), buildScript);
+  return new Map([...files, ...papers]);
 }
 
 async function toCommonJs(name, source) {
@@ -125,11 +126,11 @@ async function toCommonJs(name, source) {
 
 /** New files first, entry points last, then the files of earlier builds go: a program started meanwhile works. */
 function writeDist(files) {
-  mkdirSync(join(dist, 'chunks'), { recursive: true });
   const chunksFirst = [...files].sort(([a], [b]) => Number(b.includes('/')) - Number(a.includes('/')));
   for (const [name, text] of chunksFirst) {
     const target = join(dist, name);
     const temporary = `${target}.${process.pid}.tmp`;
+    mkdirSync(dirname(target), { recursive: true });
     writeFileSync(temporary, text);
     if (name === 'cli.cjs') chmodSync(temporary, 0o755);
     renameSync(temporary, target);

@@ -15,6 +15,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { promisify } from 'node:util';
+import { COMMANDS } from '../../src/cli/options.ts';
 import { cliPath, packageFacts, projectRoot } from '../support/cli.ts';
 
 const run = promisify(execFile);
@@ -52,6 +53,8 @@ test('the package holds the program, its licences and papers, and no sources', (
     'dist/index.cjs',
     'dist/types/index.d.cts',
     'dist/LICENSES.txt',
+    'dist/sbom.json',
+    'dist/man/ssm-proxy.1',
     'LICENSE',
     'README.md',
     'CHANGELOG.md',
@@ -78,6 +81,10 @@ test('npm installs the package without network, and the installed program runs',
   assert.equal(stdout, `${packageFacts().version}\n`);
   const help = await run(join(prefix, 'bin', 'ssm-proxy'), ['connect', '--help'], { env: npmEnv });
   assert.match(help.stdout, /^ssm-proxy connect <target> \[port\]/);
+  for (const command of COMMANDS) {
+    const page = join(prefix, 'share', 'man', 'man1', `ssm-proxy-${command}.1`);
+    assert.match(readFileSync(page, 'utf8'), /^\.TH /, command);
+  }
 });
 
 /** A project of a user, with the package installed. */

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { manPages } from '../../scripts/man.ts';
 import { COMMAND_HELP } from '../../src/cli/help.ts';
 import { COMMANDS, OPTIONS } from '../../src/cli/options.ts';
 import type { OptionSpec } from '../../src/cli/options.ts';
@@ -80,4 +81,18 @@ test('every npm script that the README names exists', () => {
 test('the policy in the README is JSON', () => {
   const [, policy = ''] = /```json\n([^]*?)```/.exec(readme) ?? [];
   assert.deepEqual((JSON.parse(policy) as { Version: string }).Version, '2012-10-17');
+});
+
+test('package.json lists the manual pages that the build makes', () => {
+  const file = join(projectRoot, 'package.json');
+  const list = [...manPages().keys()].map((name) => `    "./dist/man/${name}"`).join(',\n');
+  const current = readFileSync(file, 'utf8');
+  assert.match(current, /^ {2}"man": \[/m);
+  assertGolden(
+    file,
+    current.replace(
+      /^( {2}"man": \[\n)[^\]]*\n( {2}\])/m,
+      (_all, start: string, end: string) => `${start}${list}\n${end}`,
+    ),
+  );
 });
