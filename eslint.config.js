@@ -121,6 +121,13 @@ export default tseslint.config(
     rules: noImports(['**/cli/**', '**/emulator/**', '**/session/**'], 'edges do not import what uses them.'),
   },
   {
+    files: ['src/sso/**/*.ts'],
+    rules: noImports(
+      ['**/cli/**', '**/emulator/**', '**/session/**', '**/opening/**'],
+      'logging in knows AWS and the network, not who wants it.',
+    ),
+  },
+  {
     files: ['src/emulator/**/*.ts'],
     rules: noImports(
       [

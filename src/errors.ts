@@ -34,6 +34,7 @@ export const ERROR_TABLE = {
     exitStatus: 77,
     meaning: 'The credentials belong to another account than --account says.',
   },
+  LOGIN_FAILED: { exitStatus: 77, meaning: 'The SSO login was declined, or not finished in time.' },
   ACCESS_DENIED: { exitStatus: 77, meaning: 'The credentials lack a permission.' },
   TARGET_INVALID: {
     exitStatus: 2,

@@ -48,7 +48,7 @@ export function translateCredentialsError(failure: CredentialsFailure): ProxyErr
       return fail(
         'CREDENTIALS_EXPIRED',
         `the SSO login of profile ${profile.name} has expired or is missing`,
-        `run: aws sso login${option}`,
+        `run: ssm-proxy login${option}`,
       );
     }
   }

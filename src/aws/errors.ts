@@ -202,7 +202,7 @@ function hintOf(code: ErrorCode, service: ServiceError, operation: string): stri
     case 'THROTTLED':
       return 'too many calls in this account and region: try again, or raise AWS_MAX_ATTEMPTS';
     case 'CREDENTIALS_EXPIRED':
-      return 'get new credentials: with SSO, run aws sso login; with temporary keys, export new ones';
+      return 'get new credentials: with SSO, run ssm-proxy login; with temporary keys, export new ones';
     case 'CREDENTIALS_INVALID':
       return 'check the access key, its secret and token, and the clock of this machine';
     case 'SESSION_GONE':

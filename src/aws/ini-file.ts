@@ -17,10 +17,10 @@ export function parseIni(text: string): IniSections {
   let section: Record<string, string> | undefined;
   let outerKey: string | undefined;
   for (const line of text.split(/\r?\n/)) {
-    const content = (line.split(/(?:^|\s)[;#]/, 1)[0] ?? '').trim();
+    const content = withoutComment(line);
     if (content === '') continue;
-    if (content.startsWith('[') && content.endsWith(']')) {
-      const name = normaliseName(content.slice(1, -1));
+    const name = sectionName(line);
+    if (name !== undefined) {
       // No prototype: a key may be called anything, `__proto__` included.
       section = sections.get(name) ?? (Object.create(null) as Record<string, string>);
       sections.set(name, section);
@@ -36,6 +36,17 @@ export function parseIni(text: string): IniSections {
     else section[outerKey === undefined ? key : `${outerKey}.${key}`] = value;
   }
   return sections;
+}
+
+/** The section that a line opens, by its normal name; undefined for other lines. */
+export function sectionName(line: string): string | undefined {
+  const content = withoutComment(line);
+  const isHeader = content.startsWith('[') && content.endsWith(']');
+  return isHeader ? normaliseName(content.slice(1, -1)) : undefined;
+}
+
+function withoutComment(line: string): string {
+  return (line.split(/(?:^|\s)[;#]/, 1)[0] ?? '').trim();
 }
 
 /** `profile "my dev"` and `profile   my dev` name the same section as `profile my dev`. */

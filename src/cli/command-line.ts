@@ -59,6 +59,16 @@ async function runCommand({ command, words, texts }: CommandInvocation, io: CliI
       const { readConfigArgs, runConfig } = await import('./config.ts');
       return runConfig(readConfigArgs(words, options), io);
     }
+    case 'login': {
+      expectWords(command, words, 0, 0);
+      const { readLoginArgs, runLogin } = await import('./login.ts');
+      return runLogin(readLoginArgs(options), io);
+    }
+    case 'logout': {
+      expectWords(command, words, 0, 0);
+      const { readLogoutArgs, runLogout } = await import('./logout.ts');
+      return runLogout(readLogoutArgs(options), io);
+    }
     case 'emulator': {
       expectWords(command, words, 0, 0);
       const { readEmulatorArgs, runEmulator } = await import('./emulator.ts');

@@ -2,6 +2,7 @@
 import { completion } from './help/completion.ts';
 import { config } from './help/config.ts';
 import { emulator } from './help/emulator.ts';
+import { login, logout } from './help/login.ts';
 import { connect, resolve, wait } from './help/session.ts';
 import { sessions } from './help/sessions.ts';
 import type { CommandHelp } from './help/text.ts';
@@ -16,6 +17,8 @@ export const COMMAND_HELP: Readonly<Record<CommandName, CommandHelp>> = {
   wait,
   sessions,
   config,
+  login,
+  logout,
   emulator,
   completion,
 };

@@ -6,6 +6,7 @@
  */
 import { COMMON_OPTIONS } from './options/common.ts';
 import { EMULATOR_OPTIONS } from './options/emulator.ts';
+import { LOGIN_OPTIONS } from './options/login.ts';
 import { SESSION_OPTIONS } from './options/session.ts';
 import { SESSIONS_OPTIONS } from './options/sessions.ts';
 import type { CommandName, OptionSpec } from './options/spec.ts';
@@ -16,6 +17,7 @@ export type { CommandName, OptionSpec } from './options/spec.ts';
 export const OPTIONS = [
   ...SESSION_OPTIONS,
   ...SESSIONS_OPTIONS,
+  ...LOGIN_OPTIONS,
   ...EMULATOR_OPTIONS,
   ...COMMON_OPTIONS,
 ] as const;

@@ -14,6 +14,8 @@ for (const [name, args] of [
   ['help-wait.txt', ['wait', '--help']],
   ['help-sessions.txt', ['sessions', '--help']],
   ['help-config.txt', ['config', '--help']],
+  ['help-login.txt', ['login', '--help']],
+  ['help-logout.txt', ['logout', '--help']],
   ['help-emulator.txt', ['emulator', '--help']],
   ['help-completion.txt', ['completion', '--help']],
 ] as const) {

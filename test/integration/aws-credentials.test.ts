@@ -476,7 +476,7 @@ describe('SSO', () => {
       const error = await withPortal(() => failure({ profile: 's' }));
       assert.equal(error.code, 'CREDENTIALS_EXPIRED');
       assert.match(error.message, /SSO login of profile s/);
-      assert.equal(error.hint, 'run: aws sso login --profile s');
+      assert.equal(error.hint, 'run: ssm-proxy login --profile s');
     });
   }
 

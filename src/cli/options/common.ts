@@ -1,6 +1,6 @@
 /** Options that most commands have. */
 import type { OptionSpec } from './spec.ts';
-import { API, COMMANDS, READABLE, TARGETED } from './spec.ts';
+import { API, COMMANDS, LOGIN, READABLE, TARGETED } from './spec.ts';
 
 export const COMMON_OPTIONS = [
   {
@@ -33,7 +33,7 @@ export const COMMON_OPTIONS = [
     env: 'SSM_PROXY_ENDPOINT_URL',
     defaultText: 'of the region',
     help: 'endpoint for the EC2, SSM and STS calls',
-    commands: API,
+    commands: [...API, ...LOGIN],
   },
   {
     name: 'log-level',

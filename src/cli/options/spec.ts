@@ -6,6 +6,8 @@ export const COMMANDS = [
   'wait',
   'sessions',
   'config',
+  'login',
+  'logout',
   'emulator',
   'completion',
 ] as const;
@@ -32,6 +34,8 @@ export interface OptionSpec {
 export const TARGETED: readonly CommandName[] = ['connect', 'resolve', 'wait'];
 /** Commands that call AWS. */
 export const API: readonly CommandName[] = [...TARGETED, 'sessions'];
+/** Commands that log in to SSO or out. */
+export const LOGIN: readonly CommandName[] = ['login', 'logout'];
 /** Commands that open a session. */
 export const SESSION: readonly CommandName[] = ['connect', 'wait'];
 /** Commands whose output programs can read. */
