@@ -4,6 +4,7 @@
 //   node scripts/bootstrap.mjs demo [options]     the demo against the emulator (scripts/demo.ts)
 //   node scripts/bootstrap.mjs build              dist/, also as npm's `prepare`
 //   node scripts/bootstrap.mjs types              declarations for the package, npm's `prepack`
+//   node scripts/bootstrap.mjs executable [file]  one file that needs no Node (scripts/executable.mjs)
 //   node scripts/bootstrap.mjs <measurement>      fuzz, soak, reliability, faults, many or bench (scripts/<measurement>.ts)
 //
 // Node builtins only at the top: what needs node_modules is imported after the installation.
@@ -35,6 +36,11 @@ const programs = {
   async types() {
     const { buildTypes } = await import('./types.mjs');
     buildTypes();
+    return 0;
+  },
+  async executable(args) {
+    const { buildExecutable } = await import('./executable.mjs');
+    await buildExecutable(args);
     return 0;
   },
   ...Object.fromEntries(measurements.map((name) => [name, (args) => measure(name, args)])),

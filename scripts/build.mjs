@@ -33,11 +33,29 @@ const inputs = [
 ];
 
 // Native speed-ups that ws and ssh2 take when they happen to be installed; both do without.
-const external = ['bufferutil', 'utf-8-validate', 'cpu-features', '*.node'];
+export const external = ['bufferutil', 'utf-8-validate', 'cpu-features', '*.node'];
 // yargs asks for import.meta.url, which CommonJS does not have.
-const moduleUrl = {
+export const moduleUrl = {
   name: '__moduleUrl',
   code: "const __moduleUrl=require('node:url').pathToFileURL(__filename).href;",
+};
+
+/** What every bundle of the program has in common. */
+export const bundling = {
+  absWorkingDir: root,
+  bundle: true,
+  write: false,
+  metafile: true,
+  platform: 'node',
+  target: 'node20',
+  mainFields: ['module', 'main'],
+  conditions: ['module'],
+  define: { 'import.meta.url': moduleUrl.name },
+  plugins: [literalSchemaKeys, shimStringWidth(join(root, 'src/cli/string-width.ts'))],
+  treeShaking: true,
+  legalComments: 'none',
+  charset: 'ascii',
+  logLevel: 'warning',
 };
 
 /** Builds dist/ unless it is up to date. Returns whether it built. */
@@ -74,28 +92,15 @@ async function bundle() {
   const library = join(root, 'src/index.ts');
   if (existsSync(library)) entryPoints['index'] = library;
   const split = await build({
+    ...bundling,
     entryPoints,
     outdir: dist,
-    write: false,
-    metafile: true,
-    absWorkingDir: root,
-    bundle: true,
     splitting: true,
     format: 'esm',
-    platform: 'node',
-    target: 'node20',
     outExtension: { '.js': '.cjs' },
     chunkNames: 'chunks/[name]-[hash]',
-    mainFields: ['module', 'main'],
-    conditions: ['module'],
     external,
-    define: { 'import.meta.url': moduleUrl.name },
-    plugins: [literalSchemaKeys, shimStringWidth(join(root, 'src/cli/string-width.ts'))],
-    treeShaking: true,
     minifySyntax: true,
-    legalComments: 'none',
-    charset: 'ascii',
-    logLevel: 'warning',
   });
   const files = new Map();
   for (const output of split.outputFiles) {

@@ -5,6 +5,7 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { EmulatorDescription } from '../emulator/describe.ts';
+import { selfCommand } from './self-command.ts';
 import { shellWord } from './shell-word.ts';
 
 export interface AwsFiles {
@@ -53,8 +54,7 @@ export function connectCommand(emulator: EmulatorDescription, files: AwsFiles): 
     'env',
     ...MISLEADING_VARIABLES.flatMap((name) => ['-u', name]),
     ...Object.entries(variables).map(([name, value]) => `${name}=${value}`),
-    process.execPath,
-    process.argv[1] ?? 'ssm-proxy',
+    ...selfCommand(),
     'connect',
     ...['--profile', PROFILE, '--region', emulator.region, '--endpoint-url', emulator.endpoint],
   ];
