@@ -64,13 +64,15 @@ export async function openSession(
   };
   try {
     const onFound = events.onFound?.bind(events);
-    const started = await getIn(request, { ...dependencies, budget, enter, onFound });
-    log.info('session_started', {
-      sessionId: started.grant.sessionId,
-      target: started.targetId,
-      region: started.context.region,
+    const started = await getIn(request, {
+      ...{ ...dependencies, budget, enter, onFound },
+      onStarted(started) {
+        const { sessionId, instanceId: target, region } = startedSession(started);
+        log.info('session_started', { sessionId, target, region });
+        events.onStarted?.(startedSession(started));
+      },
+      onTerminated: () => events.onTerminated?.(),
     });
-    events.onStarted?.(startedSession(started));
     return driveSession(started, request, budget, dependencies, events);
   } catch (thrown) {
     budget.close();

@@ -35,6 +35,10 @@ export interface GetInParts extends FindTargetDependencies {
   readonly enter: (stage: string) => void;
   /** The target is this instance. */
   readonly onFound: ((instanceId: string, region: string) => void) | undefined;
+  /** There is a session, although getIn may still reject. */
+  readonly onStarted: (started: Started) => void;
+  /** It was ended again, at the service too. */
+  readonly onTerminated: () => void;
 }
 
 export interface Started {
@@ -48,7 +52,7 @@ export interface Started {
  * StartSession, THROTTLED when a turn is too far away, CANCELLED.
  */
 export async function getIn(request: GetInRequest, parts: GetInParts): Promise<Started> {
-  const { clock, log, env, budget, enter } = parts;
+  const { clock, log, env, budget, enter, onStarted, onTerminated } = parts;
   const { startsPerSecond = 0, queueTimeoutMs, sharesLookups = false } = request.sharing ?? {};
   const directory = request.sharing === undefined ? undefined : openRuntimeDirectory(env);
   const queue = new StartQueue({ directory, startsPerSecond, queueTimeoutMs, budget, clock, log, enter });
@@ -62,8 +66,14 @@ export async function getIn(request: GetInRequest, parts: GetInParts): Promise<S
       parts.onFound?.(instanceId, context.region);
       const isDoubtful = lookup?.isDoubtful ?? false;
       try {
-        const starting = { context, budget, queue, clock, log, enter, isDoubtful };
-        const grant = await startWithin({ ...request, instanceId }, starting);
+        const grant = await startWithin(
+          { ...request, instanceId },
+          {
+            ...{ context, budget, queue, clock, log, enter, isDoubtful },
+            onGrant: (grant) => onStarted({ context, targetId: instanceId, grant }),
+            onTerminated,
+          },
+        );
         return { context, targetId: instanceId, grant };
       } catch (thrown) {
         if (!isDoubtful || asProxyError(thrown).code !== 'TARGET_NOT_CONNECTED') throw thrown;

@@ -42,6 +42,10 @@ export interface StartParts {
   readonly enter: (stage: string) => void;
   /** The instance ID may be out of date: TargetNotConnected ends the tries. */
   readonly isDoubtful: boolean;
+  /** There is a session from here on, also when the caller has cancelled meanwhile and hears nothing more of it. */
+  readonly onGrant: (grant: SessionGrant) => void;
+  /** The session of the last grant was ended again, at the service too. */
+  readonly onTerminated: () => void;
 }
 
 /** The errors of StartSession, TARGET_NOT_FOUND, TARGET_STOPPED, TARGET_TERMINATED, CANCELLED. */
@@ -92,7 +96,7 @@ function waitingFor(error: ProxyError, instanceId: string): string {
 /** One call; when cancelled, ends what it may have started before it gives up. */
 async function startOnce(
   request: StartRequest,
-  { context, budget, clock, log }: StartParts,
+  { context, budget, clock, log, onGrant, onTerminated }: StartParts,
   api: SessionCalls,
 ): Promise<SessionGrant> {
   const { signal } = budget;
@@ -110,11 +114,12 @@ async function startOnce(
       { target, documentName: purpose.document, reason, parameters: purpose.parameters },
       { signal: call.signal, isSingle: true },
     );
+    onGrant(grant);
     if (!signal.aborted) return grant;
     const terminateSignal = AbortSignal.timeout(CANCELLED_TERMINATE_MS);
     await api
       .terminateSession(context, grant.sessionId, { signal: terminateSignal })
-      .catch((thrown: unknown) => {
+      .then(onTerminated, (thrown: unknown) => {
         log.debug('terminate_call_failed', { code: asProxyError(thrown).code });
       });
     throw new ProxyError('CANCELLED', 'cancelled while the session was starting');

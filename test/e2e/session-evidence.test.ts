@@ -144,6 +144,38 @@ test('where the service does not answer, a crashed process is gone all the same,
   );
 });
 
+test('ended while StartSession is answering, and TerminateSession fails: the session is not forgotten', async () => {
+  const { controls } = cluster.emulator;
+  controls.changeFaults({
+    api: { latencyMs: 300, failures: [{ operation: 'ssm:TerminateSession', code: 'InternalServerError' }] },
+  });
+  const known = newestOrNone();
+  const program = cluster.startCli(['connect', NODE], { keepsInput: true });
+  await until('the session is started', () => newestOrNone() !== known);
+  program.child.kill('SIGTERM');
+  const { status, stdout } = await program.finished;
+  assert.deepEqual([status, stdout.toString()], [143, '']);
+  cluster.reset();
+  const { sessionId } = newestSession();
+  assert.deepEqual(
+    (await sessionsJson()).map((session) => [session.sessionId, session.state, session.pid]),
+    [[sessionId, 'forgotten', program.pid]],
+  );
+  await sessionsJson('end', '--forgotten');
+});
+
+test('ended while StartSession is answering: the session is ended too, and leaves no trace', async () => {
+  const { controls } = cluster.emulator;
+  controls.changeFaults({ api: { latencyMs: 300 } });
+  const known = newestOrNone();
+  const program = cluster.startCli(['connect', NODE], { keepsInput: true });
+  await until('the session is started', () => newestOrNone() !== known);
+  program.child.kill('SIGTERM');
+  assert.equal((await program.finished).status, 143);
+  assert.notEqual(newestSession().status, 'Connected');
+  assert.deepEqual(sessionRecords(), []);
+});
+
 test('a resume that is given up ends the session with the reason and a record of the attempts', async () => {
   const program = await startConnected({ env: { SSM_PROXY_RESUME_TIMEOUT: '1s' } });
   const { controls } = cluster.emulator;
