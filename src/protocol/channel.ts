@@ -152,8 +152,9 @@ export class Channel {
     this.#now = now;
     this.#isLinkUp = true;
     this.#isPaused = false;
+    const isFirst = this.#handshakeDeadline === undefined;
     this.#handshakeDeadline ??= now + (this.#options.handshakeTimeoutMs ?? limits.HANDSHAKE_TIMEOUT_MS);
-    this.#outgoing.push(...this.#recentAcks.takeNewest(this.#sender.outbox.roundTrip.smoothedMs));
+    if (!isFirst) this.#repeatAcks();
     this.#sender.resendAll(now, this.#outgoing);
     this.#pump();
   }
@@ -444,12 +445,26 @@ export class Channel {
 
   #acknowledge(message: Message): void {
     if (!this.#isLinkUp) return;
-    const text = formatAcknowledge(
-      message.messageType,
-      formatMessageId(message.messageId),
-      message.sequenceNumber,
-    );
-    const encoded = encodeMessage({
+    const { messageType, messageId, sequenceNumber } = message;
+    const encoded = this.#encodeAck(messageType, messageId, sequenceNumber);
+    this.#recentAcks.add(encoded, this.#now);
+    this.#outgoing.push(encoded);
+  }
+
+  /** Those that may be lost. If there were none: one that acknowledges nothing, as an end of the agent's pause. */
+  #repeatAcks(): void {
+    const acks = this.#recentAcks.takeNewest(this.#sender.outbox.roundTrip.smoothedMs);
+    const { OUTPUT_STREAM_DATA } = MESSAGE_TYPE;
+    if (acks.length === 0) {
+      const messageId = Buffer.from(this.#newMessageId());
+      acks.push(this.#encodeAck(OUTPUT_STREAM_DATA, messageId, limits.UNUSED_SEQUENCE_NUMBER));
+    }
+    this.#outgoing.push(...acks);
+  }
+
+  #encodeAck(messageType: string, messageId: Buffer, sequenceNumber: number): Buffer {
+    const text = formatAcknowledge(messageType, formatMessageId(messageId), sequenceNumber);
+    return encodeMessage({
       messageType: MESSAGE_TYPE.ACKNOWLEDGE,
       createdDate: this.#options.wallClock(),
       sequenceNumber: 0,
@@ -458,8 +473,6 @@ export class Channel {
       payloadType: PAYLOAD_TYPE.NONE,
       payload: Buffer.from(text, 'latin1'),
     });
-    this.#recentAcks.add(encoded, this.#now);
-    this.#outgoing.push(encoded);
   }
 
   #pausedProbeMs(): number | undefined {

@@ -55,6 +55,8 @@ export const PRESUMED_RECEIVED_RESENDS = 8;
  * which covers what can have been on the wire; and at most so many, what the agent sends in half a second. */
 export const REPEATED_ACKS_MS = 250;
 export const REPEATED_ACKS = 512;
+/** No agent ever gets so far; it ignores the acknowledgement of a message that it does not know. */
+export const UNUSED_SEQUENCE_NUMBER = 2 ** 31 - 1;
 
 /** From the first link to HandshakeComplete. The agent's own clocks are 15 s each. */
 export const HANDSHAKE_TIMEOUT_MS = 30_000;

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { describe, test } from 'node:test';
-import { CLIENT_VERSION, UNREAD_LIMIT_BYTES } from '../../src/protocol/limits.ts';
+import { CLIENT_VERSION, UNREAD_LIMIT_BYTES, UNUSED_SEQUENCE_NUMBER } from '../../src/protocol/limits.ts';
 import { MESSAGE_TYPE, PAYLOAD_TYPE } from '../../src/protocol/message.ts';
 import { compareVersions } from '../../src/protocol/versions.ts';
 import { ChannelBench } from '../support/channel-bench.ts';
@@ -525,6 +525,15 @@ describe('channel: loss of the link', () => {
       assert.equal(bench.channel.state, 'ready');
       assert.ok(new Set(bench.received.sequenceNumbers).size === 1, 'one response only');
     }
+  });
+
+  test('a new link before anything came begins with an acknowledgement of nothing: the agent may be paused', () => {
+    const bench = new ChannelBench();
+    bench.run((channel, now) => channel.linkUp(now));
+    assert.deepEqual(bench.received.messages, []);
+    bench.run((channel, now) => channel.linkDown(now));
+    bench.run((channel, now) => channel.linkUp(now));
+    assert.deepEqual(bench.received.acknowledged, [UNUSED_SEQUENCE_NUMBER]);
   });
 
   test('line 54: channel_closed ends it, with the reason; later input changes nothing', () => {
