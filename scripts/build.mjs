@@ -1,8 +1,9 @@
 // Builds what is shipped: dist/cli.cjs (the program), dist/index.cjs (the library) and chunks that load when needed.
 //
-// Two stages. esbuild splits code only in ESM format, but CommonJS starts 5 ms faster and takes a code cache, so the
+// Stages. esbuild splits code only in ESM format, but CommonJS starts 5 ms faster and takes a code cache, so the
 // first stage bundles the module graph into ESM files and the second rewrites each file to CommonJS, where import()
-// becomes a lazy require(). Nothing is done when the inputs are unchanged.
+// becomes a lazy require(); then the chunks of a connection are joined (packs.mjs). Nothing is done when the inputs are
+// unchanged.
 //
 //   node scripts/build.mjs [--force]
 import { build, transform } from 'esbuild';
@@ -18,8 +19,9 @@ import {
 } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { literalSchemaKeys, shimStringWidth } from './bundle-plugins.mjs';
+import { lazyCredentialChain, literalSchemaKeys, shimStringWidth } from './bundle-plugins.mjs';
 import { fingerprint, stamp } from './fingerprint.mjs';
+import { packChunks } from './packs.mjs';
 import { collectPapers } from './papers.mjs';
 
 export const root = dirname(dirname(fileURLToPath(import.meta.url)));
@@ -28,7 +30,7 @@ const inputs = [
   'src',
   'package.json',
   'package-lock.json',
-  ...['build', 'bundle-plugins', 'papers', 'licences', 'sbom'].map((name) => `scripts/${name}.mjs`),
+  ...['build', 'bundle-plugins', 'packs', 'papers', 'licences', 'sbom'].map((name) => `scripts/${name}.mjs`),
   'scripts/man.ts',
 ];
 
@@ -51,7 +53,7 @@ export const bundling = {
   mainFields: ['module', 'main'],
   conditions: ['module'],
   define: { 'import.meta.url': moduleUrl.name },
-  plugins: [literalSchemaKeys, shimStringWidth(join(root, 'src/cli/string-width.ts'))],
+  plugins: [literalSchemaKeys, lazyCredentialChain, shimStringWidth(join(root, 'src/cli/string-width.ts'))],
   treeShaking: true,
   legalComments: 'none',
   charset: 'ascii',
@@ -88,7 +90,7 @@ export async function buildScript(name) {
 
 /** Output files as a map from name to text; the entry points are cli.cjs and index.cjs. */
 async function bundle() {
-  const entryPoints = { cli: join(root, 'src/cli/main.ts') };
+  const entryPoints = { start: join(root, 'src/cli/start.ts') };
   const library = join(root, 'src/index.ts');
   if (existsSync(library)) entryPoints['index'] = library;
   const split = await build({
@@ -102,13 +104,43 @@ async function bundle() {
     external,
     minifySyntax: true,
   });
-  const files = new Map();
+  const chunks = new Map();
   for (const output of split.outputFiles) {
     const name = output.path.slice(dist.length + 1).replaceAll('\\', '/');
-    files.set(name, await toCommonJs(name, output.text));
+    chunks.set(name, await toCommonJs(name, output.text));
   }
+  chunks.set('cli.cjs', await bundleEntry());
+  const files = packChunks(chunks, namedFromDist(split.metafile.outputs));
   const papers = await collectPapers(root, Object.keys(split.metafile.inputs), buildScript);
   return new Map([...files, ...papers]);
+}
+
+/** The entry shares no code with what it loads: that would have to be loaded before it. */
+async function bundleEntry() {
+  const start = {
+    name: 'start-is-external',
+    setup(plugins) {
+      plugins.onResolve({ filter: /^\.\/start\.ts$/ }, () => ({ path: './start.cjs', external: true }));
+    },
+  };
+  const built = await build({
+    ...bundling,
+    entryPoints: [join(root, 'src/cli/main.ts')],
+    format: 'esm',
+    plugins: [start],
+  });
+  return toCommonJs('cli.cjs', built.outputFiles[0].text);
+}
+
+/** esbuild's outputs and their imports by their names in dist/. */
+function namedFromDist(outputs) {
+  const named = (path) => path.replace(/^dist\//, '');
+  return Object.fromEntries(
+    Object.entries(outputs).map(([path, output]) => {
+      const imports = output.imports.map((each) => ({ ...each, path: named(each.path) }));
+      return [named(path), { ...output, imports }];
+    }),
+  );
 }
 
 async function toCommonJs(name, source) {

@@ -1,5 +1,6 @@
-// esbuild plugins that make the bundle small and quick to load. Both act at build time only.
+// esbuild plugins that make the bundle small and quick to load. They act at build time only.
 import { readFileSync } from 'node:fs';
+import { dirname } from 'node:path';
 
 /**
  * AWS SDK schemas are arrays with computed keys, `[[1, { [_eQN]: 'Min' }]]`. A computed key may have side effects, so
@@ -38,3 +39,24 @@ export function shimStringWidth(shimPath) {
     },
   };
 }
+
+/**
+ * Every SDK client imports the whole chain of credential sources, for the case that it is given none. Ours are always
+ * given theirs, so the chain is loaded only if it is called.
+ */
+export const lazyCredentialChain = {
+  name: 'lazy-credential-chain',
+  setup(build) {
+    const chain = '@aws-sdk/credential-provider-node';
+    build.onResolve({ filter: /^@aws-sdk\/credential-provider-node$/ }, ({ importer }) =>
+      /client-[\w-]+[\\/]dist-es[\\/]runtimeConfig\.js$/.test(importer)
+        ? { path: importer, namespace: 'lazy-credential-chain' }
+        : undefined,
+    );
+    build.onLoad({ filter: /.*/, namespace: 'lazy-credential-chain' }, ({ path }) => ({
+      contents: `export const defaultProvider = (init) => async (...args) =>
+        (await import('${chain}')).defaultProvider(init)(...args);`,
+      resolveDir: dirname(path),
+    }));
+  },
+};

@@ -125,6 +125,7 @@ export async function createAwsContext(settings: AwsSettings): Promise<AwsContex
         logger: sdkLogger(log),
         customUserAgent: [['ssm-proxy', VERSION]],
         authSchemePreference: [],
+        disableClockSkewCorrection: () => Promise.resolve(false),
       };
     },
     signingDate: () => new Date(Date.now() + skew.offsetMs),

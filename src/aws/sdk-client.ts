@@ -16,4 +16,6 @@ export interface SdkClientConfig extends ClientSettings {
   readonly customUserAgent: [string, string][];
   /** Empty: the service's own order. Set so that the SDK does not read config files for it. */
   readonly authSchemePreference: string[];
+  /** A function, since the SDK else reads config files for it. */
+  readonly disableClockSkewCorrection: () => Promise<boolean>;
 }

@@ -4,7 +4,7 @@
  * them, in the request line. Only the signature sees them re-encoded, the way Go's URL parser, and so the
  * service's expectation, reads them: a raw `+` is a space.
  */
-import { Sha256 } from '@aws-crypto/sha256-js';
+import { Sha256 } from '@smithy/core/checksum';
 import { SignatureV4 } from '@smithy/signature-v4';
 import { ProxyError } from '../errors.ts';
 import { splitUrl } from '../transport/raw-url.ts';

@@ -1,7 +1,8 @@
-/** Runs what a command line asks for, other than `connect` in its usual forms (see main.ts). */
+/** Runs what a command line asks for, other than `connect` in its usual forms (see start.ts). */
 import { ProxyError } from '../errors.ts';
 import { VERSION } from '../version.ts';
 import { readConnectArgs } from './connect-args.ts';
+import { sessionRequest } from './connect-request.ts';
 import { parseDestination } from './destination.ts';
 import { COMMAND_HELP } from './help.ts';
 import type { CliIo } from './io.ts';
@@ -39,7 +40,7 @@ async function runCommand({ command, words, texts }: CommandInvocation, io: CliI
       const [target = '', port] = expectWords(command, words, 1, 2);
       const args = readConnectArgs({ target, port, texts }, io.env, configured);
       const { runConnect } = await import('./proxy.ts');
-      return runConnect(args, io);
+      return runConnect(args, io, sessionRequest(args));
     }
     case 'resolve': {
       const [target = ''] = expectWords(command, words, 1, 1);

@@ -1,62 +1,7 @@
 #!/usr/bin/env node
-/**
- * Entry of the program: picks the command, runs it, and turns the outcome into an exit status. `connect` in its
- * usual forms loads only its own code; everything else goes through yargs.
- */
-import { asProxyError } from '../errors.ts';
-import { readConnectArgs, splitConnectLine } from './connect-args.ts';
-import { CrashGuard } from './crash-guard.ts';
-import { parseDestination } from './destination.ts';
-import { endProcess } from './end-process.ts';
-import type { CliIo } from './io.ts';
-import { processIo } from './io.ts';
-import { formatError } from './report.ts';
-import { configuredValues } from './settings/config-path.ts';
+/** Entry of the program: loads it through the code cache, and nothing else. */
+import { openPacks } from './packs.ts';
 
-async function runCommand(argv: readonly string[], io: CliIo): Promise<number> {
-  const line = splitConnectLine(argv);
-  if (line !== undefined) {
-    const { target } = parseDestination(line.target, line.port);
-    const args = readConnectArgs(line, io.env, await configuredValues(io.env, target));
-    const { runConnect } = await import('./proxy.ts');
-    return runConnect(args, io);
-  }
-  if (argv[0]?.startsWith('complete-') === true) {
-    const { answerQuery, isQuery } = await import('./completion/query.ts');
-    if (isQuery(argv[0])) return answerQuery(argv, io);
-  }
-  const { runCommandLine } = await import('./command-line.ts');
-  return runCommandLine(argv, io);
-}
-
-function reportFailure(thrown: unknown, argv: readonly string[], io: CliIo): number {
-  const error = asProxyError(thrown);
-  const withStack = error.code === 'INTERNAL' && wantsStack(argv, io);
-  io.stderr.write(formatError(error, withStack));
-  return error.exitStatus;
-}
-
-/** Read from the raw words: the failure may be that they could not be parsed. */
-function wantsStack(argv: readonly string[], io: CliIo): boolean {
-  const text = argv.join(' ');
-  const [, level = io.env['SSM_PROXY_LOG_LEVEL']] = /--log-level[= ](\w+)/.exec(text) ?? [];
-  return level === 'debug' || level === 'trace';
-}
-
-async function main(): Promise<void> {
-  const argv = process.argv.slice(2);
-  // A reader of our messages that has gone is no reason to fail.
-  process.stderr.on('error', () => {});
-  const crashGuard = new CrashGuard();
-  crashGuard.start();
-  const io = processIo(crashGuard);
-  let status: number;
-  try {
-    status = await Promise.race([runCommand(argv, io), crashGuard.thrown]);
-  } catch (error) {
-    status = reportFailure(error, argv, io);
-  }
-  endProcess(status);
-}
-
-void main();
+const packs = openPacks(process.env);
+packs.load('base');
+void import('./start.ts').then(({ start }) => start(packs));

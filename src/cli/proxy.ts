@@ -5,25 +5,22 @@
  * its parent has gone, or on a signal; in every case but the first it ends the session, and is gone within 2 s.
  * ssh ends its proxy with SIGHUP and the end of stdin; a killed ssh leaves only the end of stdin.
  */
-import { hostname, userInfo } from 'node:os';
 import { systemClock } from '../clock.ts';
 import { asProxyError } from '../errors.ts';
 import type { ProxyError } from '../errors.ts';
 import type { LogFields } from '../log.ts';
 import { openSession } from '../open-session.ts';
 import type { SessionRequest } from '../open-session.ts';
-import { SAFE_MESSAGES_PER_SECOND } from '../protocol/limits.ts';
 import { FlightRecorder } from '../session/flight-recorder.ts';
-import { portPurpose } from '../session-purpose.ts';
 import { Pump } from '../session/pump.ts';
 import type { Session, SessionOutcome } from '../session/session.ts';
 import { VERSION } from '../version.ts';
-import type { ConnectArgs, Pace } from './connect-args.ts';
+import { CalmWatch } from './calm-watch.ts';
+import type { ConnectArgs } from './connect-args.ts';
 import { FlightFile } from './flight-file.ts';
 import type { CliIo } from './io.ts';
 import { openLog } from './log-file.ts';
 import { SessionTrace } from './session-trace.ts';
-import { connectTimes, parentSshTimeoutMs } from './parent-ssh.ts';
 import { ShutdownWatch } from './shutdown-watch.ts';
 import { StatusLine } from './status-line.ts';
 import { within } from './within.ts';
@@ -32,19 +29,23 @@ import { within } from './within.ts';
 const HALF_CLOSE_GRACE_MS = 1_000;
 /** The same before its first byte, which has to be dialled for. */
 const FIRST_BYTE_GRACE_MS = 3_000;
-/** Longest Reason that StartSession takes. */
-const REASON_CHARACTERS = 256;
 /** What a shell shows for a program that SIGPIPE ended. */
 const EXIT_READER_GONE = 141;
-/** Longest wait for a turn at StartSession when no ssh counts the time: 900 processes at 3 a second. Milliseconds. */
-const QUEUE_TIMEOUT_MS = 300_000;
 /** Longest wait for the session's record to be removed, or left, on a slow disk. Milliseconds. */
 const TRACE_LIMIT_MS = 300;
 /** After a failed session, how long TerminateSession may still take to answer. Milliseconds. */
 const TERMINATE_ANSWER_MS = 250;
 
-/** Resolves with the exit status; rejects with the ProxyError to be reported. All output has left by then. */
-export async function runConnect(args: ConnectArgs, io: CliIo): Promise<number> {
+/**
+ * `request` is made from `args`. Resolves with the exit status; rejects with the ProxyError to be reported. All output
+ * has left by then. `onCalm` is called in a moment in which nobody waits for this process, if there is one.
+ */
+export async function runConnect(
+  args: ConnectArgs,
+  io: CliIo,
+  request: SessionRequest,
+  onCalm: () => void = () => {},
+): Promise<number> {
   const log = openLog(args, io);
   const wallClock = (): number => systemClock.wallNow();
   const recorder = new FlightRecorder(processFacts(systemClock.wallNow()));
@@ -64,6 +65,7 @@ export async function runConnect(args: ConnectArgs, io: CliIo): Promise<number> 
     trace,
     destination,
     onInputEnd: () => watch.inputEnded(),
+    onCalm,
   });
   watch.start();
   flightFile.start();
@@ -71,7 +73,7 @@ export async function runConnect(args: ConnectArgs, io: CliIo): Promise<number> 
   proxy.start();
   try {
     const session = await openSession(
-      sessionRequest(args),
+      request,
       { env: io.env, clock: systemClock, log, recorder },
       proxy.sessionEvents,
       abort.signal,
@@ -99,6 +101,7 @@ interface ProxyParts {
   readonly recorder: FlightRecorder;
   readonly trace: SessionTrace;
   readonly onInputEnd: () => void;
+  readonly onCalm: () => void;
   /** Target and port as typed. */
   readonly destination: string;
 }
@@ -123,6 +126,7 @@ class Proxy {
   #onTerminated: () => void = () => {};
   #traceEnded: Promise<void> | undefined;
   #graceTimer: NodeJS.Timeout | undefined;
+  readonly #calmWatch: CalmWatch;
   #resolve!: (exitStatus: number) => void;
   #reject!: (error: ProxyError) => void;
 
@@ -146,6 +150,10 @@ class Proxy {
       },
       onOutputGone: () => this.shutDown(EXIT_READER_GONE),
     });
+    this.#calmWatch = new CalmWatch(() => {
+      const { sentBytes = 0, receivedBytes = 0 } = this.#session?.stats() ?? {};
+      return sentBytes + receivedBytes;
+    }, parts.onCalm);
     this.sessionEvents = {
       onStage: (stage) => {
         recorder.event(systemClock.now(), 'stage', { stage });
@@ -188,6 +196,7 @@ class Proxy {
 
   attach(session: Session): void {
     this.#session = session;
+    this.#calmWatch.start();
     if (this.exitStatus === undefined) this.#pump.attach(session);
     else void session.terminate();
   }
@@ -231,6 +240,7 @@ class Proxy {
 
   stop(): void {
     clearTimeout(this.#graceTimer);
+    this.#calmWatch.stop();
     this.#pump.stop();
   }
 
@@ -262,50 +272,6 @@ class Proxy {
   }
 }
 
-function sessionRequest(args: ConnectArgs): SessionRequest {
-  return {
-    target: args.target,
-    regions: args.regions,
-    account: args.account,
-    profile: args.profile,
-    endpointUrl: args.endpointUrl,
-    ssmmessagesEndpoint: args.ssmmessagesEndpoint,
-    vpc: args.vpc,
-    tags: args.tags,
-    purpose: portPurpose(args),
-    ...timesOf(args),
-    times: {
-      resumeTimeoutMs: args.resumeTimeoutMs,
-      renewAfterMs: args.renewAfterMs,
-      pingIntervalMs: args.pingIntervalMs,
-    },
-    messagesPerSecond: messagesPerSecond(args.pace),
-    reason: reason(args),
-  };
-}
-
-/** The enclosing ssh ends its proxy when its own ConnectTimeout is over, also while that waits for its turn. */
-function timesOf({ connectTimeoutMs: askedMs, startsPerSecond }: ConnectArgs) {
-  const times = connectTimes(askedMs, parentSshTimeoutMs(), performance.now());
-  const queueTimeoutMs = times.isSshWaiting ? undefined : QUEUE_TIMEOUT_MS;
-  return {
-    connectTimeoutMs: times.connectTimeoutMs,
-    timeLimitName: times.limitName,
-    sharing: { startsPerSecond, queueTimeoutMs, sharesLookups: true },
-  };
-}
-
-function messagesPerSecond(pace: Pace): number | undefined {
-  switch (pace.kind) {
-    case 'safe':
-      return SAFE_MESSAGES_PER_SECOND;
-    case 'off':
-      return undefined;
-    case 'rate':
-      return pace.messagesPerSecond;
-  }
-}
-
 /** First line of the flight record. */
 function processFacts(wallNow: number): LogFields {
   return {
@@ -315,21 +281,4 @@ function processFacts(wallNow: number): LogFields {
     pid: process.pid,
     startedAt: new Date(wallNow).toISOString(),
   };
-}
-
-/** Who, from where, with what, to what: readable in CloudTrail. */
-function reason(args: ConnectArgs): string {
-  return `ssm-proxy/${VERSION} ${userName()}@${hostname()} connect ${args.target}:${args.port}`.slice(
-    0,
-    REASON_CHARACTERS,
-  );
-}
-
-function userName(): string {
-  try {
-    return userInfo().username;
-  } catch {
-    // No entry in the user database, as in many containers.
-    return `uid-${process.getuid?.() ?? 'unknown'}`;
-  }
 }

@@ -117,6 +117,7 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
   const temporary = folder('tmp');
   const stateHome = folder('state');
   const runtime = folder('run');
+  const cache = folder('cache');
   const mark = randomUUID();
   const sshConfigFile = join(directory, 'ssh_config');
   writeFileSync(join(directory, 'known_hosts'), knownHosts(emulator, sshd));
@@ -125,6 +126,8 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
     PATH: process.env['PATH'] ?? '',
     HOME: home,
     XDG_STATE_HOME: stateHome,
+    // Compiled code: kept on purpose, too.
+    XDG_CACHE_HOME: cache,
     // Where processes take turns and share lookups: kept on purpose.
     XDG_RUNTIME_DIR: runtime,
     TMPDIR: temporary,
