@@ -70,6 +70,15 @@ async function runCommand({ command, words, texts }: CommandInvocation, io: CliI
       const { readLogoutArgs, runLogout } = await import('./logout.ts');
       return runLogout(readLogoutArgs(options), io);
     }
+    case 'ssh-config': {
+      expectWords(command, words, 0, 0);
+      const { readSshConfigArgs, runSshConfig } = await import('./ssh-config.ts');
+      return runSshConfig(readSshConfigArgs(options, texts, io.env), io);
+    }
+    case 'skypilot': {
+      const { readSkypilotArgs, runSkypilot } = await import('./skypilot.ts');
+      return runSkypilot(readSkypilotArgs(words, options, texts, io.env), io);
+    }
     case 'emulator': {
       expectWords(command, words, 0, 0);
       const { readEmulatorArgs, runEmulator } = await import('./emulator.ts');

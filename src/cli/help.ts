@@ -5,6 +5,8 @@ import { emulator } from './help/emulator.ts';
 import { login, logout } from './help/login.ts';
 import { connect, resolve, wait } from './help/session.ts';
 import { sessions } from './help/sessions.ts';
+import { skypilot } from './help/skypilot.ts';
+import { sshConfig } from './help/ssh-config.ts';
 import type { CommandHelp } from './help/text.ts';
 import type { CommandName } from './options.ts';
 
@@ -19,6 +21,8 @@ export const COMMAND_HELP: Readonly<Record<CommandName, CommandHelp>> = {
   config,
   login,
   logout,
+  'ssh-config': sshConfig,
+  skypilot,
   emulator,
   completion,
 };

@@ -70,6 +70,11 @@ export class OptionReader {
     return this.#last(name)?.text;
   }
 
+  /** All texts of an option that may be repeated. */
+  texts(name: OptionName): readonly string[] {
+    return this.#all(name).map(({ text }) => text);
+  }
+
   /** Comma-separated words, without empty ones; undefined when there are none. */
   list(name: OptionName): readonly string[] | undefined {
     const words = splitList(this.#last(name)?.text ?? '');

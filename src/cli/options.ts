@@ -9,6 +9,7 @@ import { EMULATOR_OPTIONS } from './options/emulator.ts';
 import { LOGIN_OPTIONS } from './options/login.ts';
 import { SESSION_OPTIONS } from './options/session.ts';
 import { SESSIONS_OPTIONS } from './options/sessions.ts';
+import { WRITING_OPTIONS } from './options/ssh-config.ts';
 import type { CommandName, OptionSpec } from './options/spec.ts';
 
 export { COMMANDS } from './options/spec.ts';
@@ -18,6 +19,7 @@ export const OPTIONS = [
   ...SESSION_OPTIONS,
   ...SESSIONS_OPTIONS,
   ...LOGIN_OPTIONS,
+  ...WRITING_OPTIONS,
   ...EMULATOR_OPTIONS,
   ...COMMON_OPTIONS,
 ] as const;

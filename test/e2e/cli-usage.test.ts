@@ -16,6 +16,8 @@ for (const [name, args] of [
   ['help-config.txt', ['config', '--help']],
   ['help-login.txt', ['login', '--help']],
   ['help-logout.txt', ['logout', '--help']],
+  ['help-ssh-config.txt', ['ssh-config', '--help']],
+  ['help-skypilot.txt', ['skypilot', '--help']],
   ['help-emulator.txt', ['emulator', '--help']],
   ['help-completion.txt', ['completion', '--help']],
 ] as const) {

@@ -1,6 +1,6 @@
 /** Options that most commands have. */
 import type { OptionSpec } from './spec.ts';
-import { API, COMMANDS, LOGIN, READABLE, TARGETED } from './spec.ts';
+import { API, COMMANDS, LOGIN, READABLE, TARGETED, WRITING } from './spec.ts';
 
 export const COMMON_OPTIONS = [
   {
@@ -9,7 +9,7 @@ export const COMMON_OPTIONS = [
     env: 'SSM_PROXY_REGION',
     defaultText: 'as the AWS CLI finds it',
     help: 'AWS region; several, or all that the account has, are searched for the target',
-    commands: API,
+    commands: [...API, ...WRITING],
   },
   {
     name: 'profile',
@@ -17,7 +17,7 @@ export const COMMON_OPTIONS = [
     env: 'SSM_PROXY_PROFILE',
     defaultText: 'as the AWS CLI finds it',
     help: 'profile of ~/.aws/config; several are searched for the target',
-    commands: API,
+    commands: [...API, ...WRITING],
   },
   {
     name: 'account',
@@ -25,7 +25,7 @@ export const COMMON_OPTIONS = [
     env: 'SSM_PROXY_ACCOUNT',
     defaultText: 'any',
     help: 'fail unless the credentials belong to this account (twelve digits)',
-    commands: TARGETED,
+    commands: [...TARGETED, ...WRITING],
   },
   {
     name: 'endpoint-url',

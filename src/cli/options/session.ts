@@ -1,6 +1,6 @@
 /** Options of the commands that find an instance or open a session: `connect`, `resolve`, `wait`. */
 import type { OptionSpec } from './spec.ts';
-import { SESSION, TARGETED } from './spec.ts';
+import { SESSION, TARGETED, WRITING } from './spec.ts';
 
 export const SESSION_OPTIONS = [
   {
@@ -16,7 +16,7 @@ export const SESSION_OPTIONS = [
     value: 'ID|NAME',
     env: 'SSM_PROXY_VPC',
     help: 'only instances in this VPC (vpc-... or its Name tag)',
-    commands: TARGETED,
+    commands: [...TARGETED, ...WRITING],
   },
   {
     name: 'tag',
@@ -24,7 +24,7 @@ export const SESSION_OPTIONS = [
     repeatable: true,
     env: 'SSM_PROXY_TAG',
     help: 'only instances with this tag; may be repeated',
-    commands: TARGETED,
+    commands: [...TARGETED, ...WRITING],
   },
   {
     name: 'document',

@@ -8,6 +8,8 @@ export const COMMANDS = [
   'config',
   'login',
   'logout',
+  'ssh-config',
+  'skypilot',
   'emulator',
   'completion',
 ] as const;
@@ -39,4 +41,13 @@ export const LOGIN: readonly CommandName[] = ['login', 'logout'];
 /** Commands that open a session. */
 export const SESSION: readonly CommandName[] = ['connect', 'wait'];
 /** Commands whose output programs can read. */
-export const READABLE: readonly CommandName[] = ['resolve', 'wait', 'sessions', 'config', 'emulator'];
+export const READABLE: readonly CommandName[] = [
+  'resolve',
+  'wait',
+  'sessions',
+  'config',
+  'skypilot',
+  'emulator',
+];
+/** Commands that write a `connect` line for other programs. */
+export const WRITING: readonly CommandName[] = ['ssh-config', 'skypilot'];
