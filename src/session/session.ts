@@ -408,11 +408,13 @@ export class Session {
     if (this.#isEnded) return;
     const now = this.#now();
     const { link } = this.#keeper;
+    // A session that is being ended is neither renewed nor looked after: their time would stay due.
+    const isEnding = this.#shutdown !== undefined;
     const at = Math.min(
       this.#channel.deadline() ?? Infinity,
       link?.deadline() ?? Infinity,
-      this.#renewal.deadline(now) ?? Infinity,
-      this.#life.deadline(link !== undefined) ?? Infinity,
+      (isEnding ? undefined : this.#renewal.deadline(now)) ?? Infinity,
+      (isEnding ? undefined : this.#life.deadline(link !== undefined)) ?? Infinity,
       now + CLOCK_LOOK_MS,
     );
     if (this.#timer !== undefined && this.#timerAt <= at) return;

@@ -7,9 +7,14 @@ interface Timer {
   readonly callback: () => void;
 }
 
+/** More timers than that in one moment: somebody asks to be woken for what is never done. */
+const STANDSTILL_TIMERS = 20_000;
+
 export class VirtualClock implements Clock {
   #now = 1000;
   #order = 0;
+  /** Timers that ran since time last moved. */
+  #ranNow = 0;
   readonly #timers = new Set<Timer>();
 
   now(): number {
@@ -63,6 +68,8 @@ export class VirtualClock implements Clock {
 
   #run(timer: Timer): void {
     this.#timers.delete(timer);
+    this.#ranNow = timer.at > this.#now ? 0 : this.#ranNow + 1;
+    if (this.#ranNow > STANDSTILL_TIMERS) throw new Error(`time stands still at ${this.#now}`);
     this.#now = Math.max(this.#now, timer.at);
     timer.callback();
   }

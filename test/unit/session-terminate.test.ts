@@ -40,3 +40,18 @@ test('a service that never answers delays the end by the bound only', async () =
   await clock.advanceAsync(1);
   assert.deepEqual(outcomes, [{ kind: 'terminated' }]);
 });
+
+test('while it is being ended without a link, it does not wake for what it would have looked after', async () => {
+  const { session, clock, outcomes, link } = startSession({
+    resume: () => new Promise(() => {}),
+    terminate: () => new Promise(() => {}),
+  });
+  link().onOpen();
+  link().onMessage(outputMessage(0, 'x'), true);
+  link().onClose({ code: 1006, reason: '', error: undefined });
+  await clock.advanceAsync(19_000);
+  void session.terminate();
+  // A clock that stands still throws.
+  await clock.advanceAsync(1_500);
+  assert.deepEqual(outcomes, [{ kind: 'terminated' }]);
+});

@@ -56,7 +56,20 @@ const END_LIMIT_MS = 2_000;
 const SETTLE_MS = 10_000;
 const LEFTOVER_MS = 30_000;
 
+/** Never rejects: what is thrown anywhere in it is its failure. */
 export async function simulate(wanted: SimulatedCase, isRecorded = false): Promise<SimulatedResult> {
+  const recorder = isRecorded ? new FlightRecorder({ case: wanted.name, seed: wanted.seed }) : undefined;
+  const played = await play(wanted, recorder).catch((thrown: unknown) => {
+    const failure = thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown);
+    return { failure, ms: 0, resumes: 0, resends: 0 };
+  });
+  return { ...played, record: recorder?.lines().join('\n') ?? '' };
+}
+
+async function play(
+  wanted: SimulatedCase,
+  recorder: FlightRecorder | undefined,
+): Promise<Omit<SimulatedResult, 'record'>> {
   const clock = new VirtualClock();
   const random = seededRandom(wanted.seed);
   const { incident } = wanted;
@@ -82,7 +95,6 @@ export async function simulate(wanted: SimulatedCase, isRecorded = false): Promi
     instance: { agentVersion, behaviour },
     dial: () => talk.dial(),
   });
-  const recorder = isRecorded ? new FlightRecorder({ case: wanted.name, seed: wanted.seed }) : undefined;
   let outcome: SessionOutcome | undefined;
   const grant = await service.start();
   const session = new Session(
@@ -125,7 +137,6 @@ export async function simulate(wanted: SimulatedCase, isRecorded = false): Promi
     ms,
     resumes: session.resumes,
     resends,
-    record: recorder?.lines().join('\n') ?? '',
   };
 }
 
