@@ -4,6 +4,7 @@ import { ProxyError } from './errors.ts';
 import type { Log } from './log.ts';
 import { silentLog } from './log.ts';
 import { openSession } from './open-session.ts';
+import type { SessionRequest } from './open-session.ts';
 import { SAFE_MESSAGES_PER_SECOND } from './protocol/limits.ts';
 import { portPurpose } from './session-purpose.ts';
 import { SessionDuplex } from './session/duplex.ts';
@@ -111,8 +112,18 @@ export async function connect(options: ConnectOptions): Promise<SessionDuplex> {
   }
 }
 
-function request(options: ConnectOptions): Parameters<typeof openSession>[0] {
-  const { region, port = DEFAULT_PORT, pace = 'safe' } = options;
+function request(options: ConnectOptions): SessionRequest {
+  const { port = DEFAULT_PORT, document, parameters = {} } = options;
+  return {
+    ...sessionRequest(options),
+    purpose: portPurpose({ port, document, parameters }),
+    reason: options.reason ?? `ssm-proxy/${VERSION} connect ${options.target}:${port}`,
+  };
+}
+
+/** All of a session's request but what it is for. */
+export function sessionRequest(options: ConnectOptions): Omit<SessionRequest, 'purpose' | 'reason'> {
+  const { region, pace = 'safe' } = options;
   return {
     target: options.target,
     regions: typeof region === 'string' ? [region] : region,
@@ -122,7 +133,6 @@ function request(options: ConnectOptions): Parameters<typeof openSession>[0] {
     ssmmessagesEndpoint: options.ssmmessagesEndpoint,
     vpc: options.vpc,
     tags: options.tags ?? {},
-    purpose: portPurpose({ port, document: options.document, parameters: options.parameters ?? {} }),
     connectTimeoutMs: options.connectTimeoutMs ?? DEFAULT_CONNECT_TIMEOUT_MS,
     timeLimitName: 'connectTimeoutMs',
     times: {
@@ -132,7 +142,6 @@ function request(options: ConnectOptions): Parameters<typeof openSession>[0] {
       pongTimeoutMs: options.pongTimeoutMs,
     },
     messagesPerSecond: pace === 'safe' ? SAFE_MESSAGES_PER_SECOND : pace === 'off' ? undefined : pace,
-    reason: options.reason ?? `ssm-proxy/${VERSION} connect ${options.target}:${port}`,
   };
 }
 

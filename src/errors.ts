@@ -61,6 +61,15 @@ export const ERROR_TABLE = {
   SESSION_ENDED: { exitStatus: 74, meaning: 'The service or the agent ended the session with an error.' },
   SESSION_GONE: { exitStatus: 74, meaning: 'The session no longer exists and cannot be resumed.' },
   SESSION_LOST: { exitStatus: 74, meaning: 'The connection was lost and could not be resumed in time.' },
+  LISTEN_FAILED: { exitStatus: 73, meaning: 'A local port or Unix socket cannot be listened on.' },
+  TOO_MANY_CONNECTIONS: {
+    exitStatus: 75,
+    meaning: 'A forward has as many connections or destinations as it can have.',
+  },
+  STALLED: {
+    exitStatus: 74,
+    meaning: 'A forwarded connection was closed: its reader took nothing and held up others.',
+  },
   CONNECT_TIMEOUT: { exitStatus: 75, meaning: 'The connection was not up within the connect timeout.' },
   CANCELLED: { exitStatus: 130, meaning: 'Cancelled by a signal or by the caller.' },
 } as const satisfies Record<string, ErrorRow>;

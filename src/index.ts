@@ -3,6 +3,8 @@
  * stable `code` (docs/errors.md).
  */
 export { connect } from './connect.ts';
+export { forward } from './forward.ts';
+export type { Forward, ForwardListen, ForwardListening, ForwardOptions, ForwardTo } from './forward.ts';
 export type { ConnectOptions } from './connect.ts';
 export type { SessionDuplex } from './session/duplex.ts';
 export { ERROR_TABLE, ProxyError } from './errors.ts';

@@ -22,6 +22,8 @@ export interface SessionPurpose {
 }
 
 export const SSH_DOCUMENT = 'AWS-StartSSHSession';
+export const FORWARD_DOCUMENT = 'AWS-StartPortForwardingSession';
+export const REMOTE_FORWARD_DOCUMENT = 'AWS-StartPortForwardingSessionToRemoteHost';
 export const NON_INTERACTIVE_DOCUMENT = 'AWS-StartNonInteractiveCommand';
 export const INTERACTIVE_DOCUMENT = 'AWS-StartInteractiveCommand';
 
@@ -51,6 +53,37 @@ export function portPurpose({ port, document = SSH_DOCUMENT, parameters }: PortR
       if (!isMultiplexed(facts)) return undefined;
       return new ProxyError('DOCUMENT_INVALID', `document ${document} starts a multiplexed port session`, {
         hint: `connect needs a plain port session, as ${SSH_DOCUMENT} starts it`,
+      });
+    },
+  };
+}
+
+export interface ForwardRequest {
+  /** What the node connects to; undefined: the node itself. */
+  readonly host: string | undefined;
+  readonly port: number;
+  /** One's own document of type Port with LocalPortForwarding. */
+  readonly document: string | undefined;
+  /** Of the document, besides host and portNumber. */
+  readonly parameters: DocumentParameters;
+}
+
+/** Connections to a port, many at once where the agent is new enough. */
+export function forwardPurpose({ host, port, document, parameters }: ForwardRequest): SessionPurpose {
+  const name = document ?? (host === undefined ? FORWARD_DOCUMENT : REMOTE_FORWARD_DOCUMENT);
+  return {
+    document: name,
+    parameters: {
+      ...(host === undefined ? {} : { host: [host] }),
+      portNumber: [String(port)],
+      ...parameters,
+    },
+    farEnd: host === undefined ? `port ${port}` : `port ${port} of ${host} by way`,
+    opensWith: 'setup',
+    unusable({ sessionType, properties }) {
+      if (sessionType === SESSION_TYPE.PORT && properties['type'] === LOCAL_PORT_FORWARDING) return undefined;
+      return new ProxyError('DOCUMENT_INVALID', `document ${name} does not forward a local port`, {
+        hint: `forward needs a document of type Port with "type": "${LOCAL_PORT_FORWARDING}", as ${FORWARD_DOCUMENT} is`,
       });
     },
   };

@@ -34,6 +34,8 @@ export interface DriveRequest {
   readonly times?: SessionTimes | undefined;
   /** From the data channel's opening to the end of the handshake, in ms; default 30 s. */
   readonly handshakeTimeoutMs?: number | undefined;
+  /** Bytes that wait to be sent, above which `write` returns false; default 128 KiB. */
+  readonly pendingLimitBytes?: number | undefined;
 }
 
 export interface DriveDependencies {
@@ -81,6 +83,7 @@ export async function driveSession(
       ...{ grant, targetId, ...request.times },
       messagesPerSecond: request.messagesPerSecond,
       handshakeTimeoutMs: request.handshakeTimeoutMs,
+      pendingLimitBytes: request.pendingLimitBytes,
     },
     {
       connect: noticeFailures(connect, notice),

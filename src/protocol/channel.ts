@@ -216,6 +216,18 @@ export class Channel {
     this.resize(PROBE_SIZE, now);
   }
 
+  /** Sends a Flag message, ahead of anything not yet sent. */
+  flag(flag: number, now: number): void {
+    this.#now = now;
+    if (this.state === 'ready') this.#sendControl(PAYLOAD_TYPE.FLAG, formatFlag(flag));
+  }
+
+  /** Sends a stream message without bytes. Not in encrypted sessions, which none that needs it is. */
+  nudge(now: number): void {
+    this.#now = now;
+    if (this.state === 'ready') this.#sendControl(PAYLOAD_TYPE.OUTPUT, Buffer.alloc(0));
+  }
+
   /** Tells the size of the user's terminal. Nothing is sent before the handshake is over: the agent would drop it. */
   resize(size: TerminalSize, now: number): void {
     this.#now = now;

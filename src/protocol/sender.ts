@@ -17,6 +17,8 @@ export interface SenderOptions {
   readonly payloadBytes?: number | undefined;
   /** Stream bytes in flight; default by pace. */
   readonly windowBytes?: number | undefined;
+  /** Stream bytes that wait to be sent, above which the source is asked to wait; default 128 KiB. */
+  readonly pendingLimitBytes?: number | undefined;
 }
 
 /** Encodes one stream message with the given sequence number. */
@@ -26,6 +28,7 @@ export class Sender {
   readonly outbox = new Outbox();
   readonly #payloadBytes: number;
   readonly #windowBytes: number;
+  readonly #pendingLimitBytes: number;
   readonly #pacer: Pacer | undefined;
   readonly #encode: EncodeStream;
   readonly #pending = new ByteQueue();
@@ -37,6 +40,7 @@ export class Sender {
     this.#payloadBytes = options.payloadBytes ?? limits.PAYLOAD_BYTES;
     this.#windowBytes =
       options.windowBytes ?? (isPaced ? limits.PACED_WINDOW_BYTES : limits.UNPACED_WINDOW_BYTES);
+    this.#pendingLimitBytes = options.pendingLimitBytes ?? limits.PENDING_HIGH_WATER_BYTES;
     this.#pacer = isPaced ? new Pacer(options.messagesPerSecond, limits.PACE_BURST_MESSAGES) : undefined;
     this.#encode = encode;
   }
@@ -61,7 +65,7 @@ export class Sender {
 
   /** Whether the source may go on; when not, `pump` says when. */
   hasRoom(): boolean {
-    this.#isWriterWaiting = this.#pending.length >= limits.PENDING_HIGH_WATER_BYTES;
+    this.#isWriterWaiting = this.#pending.length >= this.#pendingLimitBytes;
     return !this.#isWriterWaiting;
   }
 
@@ -85,7 +89,7 @@ export class Sender {
       this.#sentBytes += data.length;
       outgoing.push(this.message(payloadType, data, data.length, now));
     }
-    if (!this.#isWriterWaiting || this.#pending.length >= limits.PENDING_HIGH_WATER_BYTES / 2) return false;
+    if (!this.#isWriterWaiting || this.#pending.length >= this.#pendingLimitBytes / 2) return false;
     this.#isWriterWaiting = false;
     return true;
   }

@@ -66,6 +66,8 @@ export interface SessionOptions extends SessionTimes {
   readonly messagesPerSecond: number | undefined;
   /** From the first link to the end of the handshake, in ms; default 30 s. */
   readonly handshakeTimeoutMs?: number | undefined;
+  /** Bytes that wait to be sent, above which `write` returns false; default 128 KiB. */
+  readonly pendingLimitBytes?: number | undefined;
 }
 
 export interface SessionDependencies {

@@ -75,6 +75,7 @@ export class Session {
       sessionId: options.grant.sessionId,
       targetId: options.targetId,
       messagesPerSecond: options.messagesPerSecond,
+      pendingLimitBytes: options.pendingLimitBytes,
       ...(options.handshakeTimeoutMs !== undefined && { handshakeTimeoutMs: options.handshakeTimeoutMs }),
       randomBytes,
       wallClock: () => clock.wallNow(),
@@ -139,6 +140,22 @@ export class Session {
   resize(size: TerminalSize): void {
     if (this.#isEnded) return;
     this.#channel.resize(size, this.#now());
+    this.#perform();
+  }
+
+  /** Sends a Flag message (FLAG of protocol/payloads.ts) ahead of what waits to be sent. Once `onReady` was called. */
+  flag(flag: number): void {
+    if (this.#isEnded) return;
+    this.#isDrainedReported = false;
+    this.#channel.flag(flag, this.#now());
+    this.#perform();
+  }
+
+  /** Has an agent that carries one connection at a time connect to the port: it does so for any stream message. */
+  nudge(): void {
+    if (this.#isEnded) return;
+    this.#isDrainedReported = false;
+    this.#channel.nudge(this.#now());
     this.#perform();
   }
 
