@@ -5,7 +5,7 @@ export function noticeFailures(connect: Connect, onFailure: (error: Error) => vo
   return (url, events) =>
     connect(url, {
       onOpen: () => events.onOpen(),
-      onMessage: (data, isBinary) => events.onMessage(data, isBinary),
+      onMessage: (data, isBinary, hasMore) => events.onMessage(data, isBinary, hasMore),
       onPong: () => events.onPong(),
       onDrain: () => events.onDrain(),
       onClose(info) {

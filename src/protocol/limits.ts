@@ -14,8 +14,22 @@ export const PACE_BURST_MESSAGES = 64;
 
 /** Unacknowledged stream bytes in flight at a set pace: covers 900 messages/s at 280 ms of round trip. */
 export const PACED_WINDOW_BYTES = 256 * 1024;
-/** The same without pace. The agent takes bytes as fast as they come; this bounds what a loss can cost. */
-export const UNPACED_WINDOW_BYTES = 1024 * 1024;
+/** The same without pace: 20 MB/s at 200 ms of round trip. It bounds what a loss can cost. */
+export const UNPACED_WINDOW_BYTES = 4 * 1024 * 1024;
+/** The window (window.ts) begins here, doubling with every round trip while nothing waits on the path... */
+export const WINDOW_INITIAL_BYTES = 32 * 1024;
+/** ...and never shrinks below this: eight ordinary messages. */
+export const WINDOW_LEAST_BYTES = 8 * 1024;
+/** Time that messages may wait on the path: enough to keep it busy over our own pauses, little to a typist. */
+export const WINDOW_QUEUE_MS = 100;
+/** Samples before a round may end early because of its wait. */
+export const WINDOW_JAM_SAMPLES = 8;
+/** Without acknowledgements for so long, the window begins anew. */
+export const WINDOW_IDLE_MS = 1000;
+/** The shortest round trip is measured anew when it, or hardly more, has not been seen for so long. */
+export const BASE_LIFE_MS = 30_000;
+export const WINDOW_BASE_FACTOR = 9 / 8;
+export const WINDOW_BASE_SLACK_MS = 2;
 /** Bytes accepted from the user and not yet sent; above this `write` asks the source to wait. */
 export const PENDING_HIGH_WATER_BYTES = 128 * 1024;
 

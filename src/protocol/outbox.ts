@@ -8,8 +8,15 @@
  *
  * A message's bytes are kept until it is acknowledged, across any number of links. Nothing is ever evicted.
  */
-import { LOSS_DELAY_FACTOR, PRESUMED_RECEIVED_RESENDS, REORDER_THRESHOLD } from './limits.ts';
+import {
+  CLOCK_GRANULARITY_MS,
+  LOSS_DELAY_FACTOR,
+  PRESUMED_RECEIVED_RESENDS,
+  REORDER_THRESHOLD,
+  UNPACED_WINDOW_BYTES,
+} from './limits.ts';
 import { RoundTrip } from './rtt.ts';
+import { SendWindow } from './window.ts';
 
 interface Entry {
   readonly sequenceNumber: number;
@@ -21,35 +28,67 @@ interface Entry {
   /** Position of the last transmission among all transmissions. */
   transmission: number;
   resends: number;
+  /** Its last transmission was a probe. */
+  isProbe: boolean;
+  /** Neighbours in the order of last transmissions. */
+  earlier: Entry | undefined;
+  later: Entry | undefined;
 }
+
+/** Places of acknowledged messages at the head that are let go at once, instead of moving the rest for each. */
+const COMPACT_SLOTS = 1024;
 
 export class Outbox {
   readonly roundTrip = new RoundTrip();
   /** Agents before 3.2.1041.0 never acknowledge a duplicate: see PRESUMED_RECEIVED_RESENDS. */
   peerReacksDuplicates = true;
 
-  /** In order of sequence numbers. */
-  readonly #bySequence = new Map<number, Entry>();
-  /** In order of last transmission. */
-  readonly #byTransmission = new Map<number, Entry>();
+  readonly window: SendWindow;
+  /** By sequence number, from `#firstSlot` on; empty where acknowledged. Unlike a Map it has no holes to step over. */
+  #slots: (Entry | undefined)[] = [];
+  #firstSlot = 0;
+  /** Place of the oldest message, or the end. */
+  #head = 0;
+  #unackedMessages = 0;
+  /** Ends of the list in order of last transmission. */
+  #earliest: Entry | undefined;
+  #latest: Entry | undefined;
   #nextSequenceNumber = 0;
   #nextTransmission = 0;
   #newestAcked = -1;
+  /** The same of probes, whose acknowledgement may as well be a late one of the message's first transmission. */
+  #newestProbed = -1;
   #unackedStreamBytes = 0;
+  #resentStreamBytes = 0;
   #lastProgressMs = 0;
   #resends = 0;
   #isStreamDataAcked = false;
+
+  /** `maxWindowBytes`: the window never gets larger. */
+  constructor(maxWindowBytes: number = UNPACED_WINDOW_BYTES) {
+    this.window = new SendWindow(maxWindowBytes);
+  }
 
   get nextSequenceNumber(): number {
     return this.#nextSequenceNumber;
   }
 
   get unackedMessages(): number {
-    return this.#bySequence.size;
+    return this.#unackedMessages;
   }
 
   get unackedStreamBytes(): number {
     return this.#unackedStreamBytes;
+  }
+
+  /**
+   * Stream bytes that count toward the window. What was sent again to a peer that does not acknowledge duplicates may
+   * never be acknowledged; it goes when later messages are, and these need room.
+   */
+  get inFlightBytes(): number {
+    return this.peerReacksDuplicates
+      ? this.#unackedStreamBytes
+      : this.#unackedStreamBytes - this.#resentStreamBytes;
   }
 
   get resends(): number {
@@ -71,22 +110,34 @@ export class Outbox {
       lastSentMs: now,
       transmission: this.#nextTransmission,
       resends: 0,
+      isProbe: false,
+      earlier: undefined,
+      later: undefined,
     };
-    if (this.#bySequence.size === 0) this.#lastProgressMs = now;
+    if (this.#unackedMessages === 0) {
+      this.#lastProgressMs = now;
+      this.window.startsFromIdle(now);
+    }
     this.#nextSequenceNumber += 1;
     this.#nextTransmission += 1;
+    this.#unackedMessages += 1;
     this.#unackedStreamBytes += streamBytes;
-    this.#bySequence.set(entry.sequenceNumber, entry);
-    this.#byTransmission.set(entry.sequenceNumber, entry);
+    this.#slots.push(entry);
+    this.#append(entry);
   }
 
   /** An acknowledgement arrived. Returns false when nothing waits for it (a repeated or a foreign one). */
   acknowledge(sequenceNumber: number, now: number): boolean {
-    const entry = this.#bySequence.get(sequenceNumber);
+    const entry = this.#slots[sequenceNumber - this.#firstSlot];
     if (entry === undefined) return false;
-    if (entry.resends === 0) this.roundTrip.sample(now - entry.lastSentMs);
+    if (entry.resends === 0) {
+      const elapsedMs = now - entry.lastSentMs;
+      this.roundTrip.sample(elapsedMs);
+      this.window.acknowledged(elapsedMs, entry.transmission, this.#nextTransmission, now);
+    }
     if (entry.isStreamData) this.#isStreamDataAcked = true;
-    if (entry.transmission > this.#newestAcked) this.#newestAcked = entry.transmission;
+    if (entry.isProbe) this.#newestProbed = Math.max(this.#newestProbed, entry.transmission);
+    else if (entry.transmission > this.#newestAcked) this.#newestAcked = entry.transmission;
     this.#lastProgressMs = now;
     this.#remove(entry);
     return true;
@@ -103,7 +154,7 @@ export class Outbox {
     // One that was just resent as lost is not due any more.
     if (oldest !== undefined && now >= this.#probeAt(oldest, pausedProbeMs)) {
       this.roundTrip.backOff();
-      due.push(this.#resend(oldest, now));
+      due.push(this.#resend(oldest, now, true));
     }
     return due;
   }
@@ -114,8 +165,8 @@ export class Outbox {
     if (oldest === undefined) return undefined;
     const probeAt = this.#probeAt(oldest, pausedProbeMs);
     if (pausedProbeMs !== undefined) return probeAt;
-    const first = this.#firstTransmitted();
-    if (first === undefined || first.transmission > this.#newestAcked) return probeAt;
+    const first = this.#earliest;
+    if (first === undefined || first.transmission > this.#newestKnown) return probeAt;
     return Math.min(probeAt, this.#lostAt(first));
   }
 
@@ -123,29 +174,44 @@ export class Outbox {
   takeAll(now: number): Buffer[] {
     this.roundTrip.resetBackoff();
     this.#newestAcked = -1;
+    this.#newestProbed = -1;
     this.#lastProgressMs = now;
-    return Array.from(this.#bySequence.values(), (entry) => this.#resend(entry, now));
+    this.window.reset(this.#nextTransmission, now);
+    const all: Buffer[] = [];
+    for (const entry of this.#slots) if (entry !== undefined) all.push(this.#resend(entry, now, false));
+    return all;
   }
 
   #takeLost(now: number, due: Buffer[]): void {
-    // Resent messages go to the end of the map; `last` keeps them out of this round.
+    // Resent messages go to the end of the list; `last` keeps them out of this round.
     const last = this.#nextTransmission;
-    for (const entry of this.#byTransmission.values()) {
-      if (entry.transmission >= last || entry.transmission > this.#newestAcked) return;
+    let entry = this.#earliest;
+    while (entry !== undefined && entry.transmission < last && entry.transmission <= this.#newestKnown) {
       if (now < this.#lostAt(entry)) return;
+      const next = entry.later;
       if (!this.peerReacksDuplicates && entry.resends >= PRESUMED_RECEIVED_RESENDS) this.#remove(entry);
-      else due.push(this.#resend(entry, now));
+      else {
+        this.window.lost();
+        due.push(this.#resend(entry, now, false));
+      }
+      entry = next;
     }
+  }
+
+  get #newestKnown(): number {
+    return Math.max(this.#newestAcked, this.#newestProbed);
   }
 
   /** When a message with later ones acknowledged counts as lost. */
   #lostAt(entry: Entry): number {
+    const { smoothedMs } = this.roundTrip;
+    if (entry.transmission > this.#newestAcked) {
+      // Only a probe says so. If that was a late acknowledgement, the others follow: lost is what then stays silent.
+      return this.#lastProgressMs + Math.max(CLOCK_GRANULARITY_MS, LOSS_DELAY_FACTOR * smoothedMs);
+    }
     // Several later acknowledgements: at once, but never faster than one resend of it per half round trip.
     const factor = entry.transmission + REORDER_THRESHOLD <= this.#newestAcked ? 0 : LOSS_DELAY_FACTOR;
-    return (
-      entry.lastSentMs +
-      Math.max(factor, entry.resends > 0 ? LOSS_DELAY_FACTOR : 0) * this.roundTrip.smoothedMs
-    );
+    return entry.lastSentMs + Math.max(factor, entry.resends > 0 ? LOSS_DELAY_FACTOR : 0) * smoothedMs;
   }
 
   #probeAt(oldest: Entry, pausedProbeMs: number | undefined): number {
@@ -153,30 +219,49 @@ export class Outbox {
     return Math.max(oldest.lastSentMs, this.#lastProgressMs) + interval;
   }
 
-  #resend(entry: Entry, now: number): Buffer {
+  #resend(entry: Entry, now: number, isProbe: boolean): Buffer {
+    entry.isProbe = isProbe;
     entry.lastSentMs = now;
     entry.transmission = this.#nextTransmission;
+    if (entry.resends === 0) this.#resentStreamBytes += entry.streamBytes;
     entry.resends += 1;
     this.#nextTransmission += 1;
     this.#resends += 1;
-    this.#byTransmission.delete(entry.sequenceNumber);
-    this.#byTransmission.set(entry.sequenceNumber, entry);
+    this.#unlink(entry);
+    this.#append(entry);
     return entry.encoded;
   }
 
   #remove(entry: Entry): void {
     this.#unackedStreamBytes -= entry.streamBytes;
-    this.#bySequence.delete(entry.sequenceNumber);
-    this.#byTransmission.delete(entry.sequenceNumber);
+    if (entry.resends > 0) this.#resentStreamBytes -= entry.streamBytes;
+    this.#unackedMessages -= 1;
+    this.#unlink(entry);
+    this.#slots[entry.sequenceNumber - this.#firstSlot] = undefined;
+    while (this.#head < this.#slots.length && this.#slots[this.#head] === undefined) this.#head += 1;
+    if (this.#head < COMPACT_SLOTS && this.#head < this.#slots.length) return;
+    this.#slots.splice(0, this.#head);
+    this.#firstSlot += this.#head;
+    this.#head = 0;
+  }
+
+  #append(entry: Entry): void {
+    entry.earlier = this.#latest;
+    entry.later = undefined;
+    if (this.#latest === undefined) this.#earliest = entry;
+    else this.#latest.later = entry;
+    this.#latest = entry;
+  }
+
+  #unlink(entry: Entry): void {
+    const { earlier, later } = entry;
+    if (earlier === undefined) this.#earliest = later;
+    else earlier.later = later;
+    if (later === undefined) this.#latest = earlier;
+    else later.earlier = earlier;
   }
 
   #oldest(): Entry | undefined {
-    for (const entry of this.#bySequence.values()) return entry;
-    return undefined;
-  }
-
-  #firstTransmitted(): Entry | undefined {
-    for (const entry of this.#byTransmission.values()) return entry;
-    return undefined;
+    return this.#slots[this.#head];
   }
 }

@@ -15,7 +15,7 @@ export interface SenderOptions {
   readonly messagesPerSecond: number | undefined;
   /** Stream bytes per message; default 1024. */
   readonly payloadBytes?: number | undefined;
-  /** Stream bytes in flight; default by pace. */
+  /** Most stream bytes in flight; default by pace. */
   readonly windowBytes?: number | undefined;
   /** Stream bytes that wait to be sent, above which the source is asked to wait; default 128 KiB. */
   readonly pendingLimitBytes?: number | undefined;
@@ -25,9 +25,8 @@ export interface SenderOptions {
 export type EncodeStream = (sequenceNumber: number, payloadType: number, payload: Buffer) => Buffer;
 
 export class Sender {
-  readonly outbox = new Outbox();
+  readonly outbox: Outbox;
   readonly #payloadBytes: number;
-  readonly #windowBytes: number;
   readonly #pendingLimitBytes: number;
   readonly #pacer: Pacer | undefined;
   readonly #encode: EncodeStream;
@@ -38,8 +37,9 @@ export class Sender {
   constructor(options: SenderOptions, encode: EncodeStream) {
     const isPaced = options.messagesPerSecond !== undefined;
     this.#payloadBytes = options.payloadBytes ?? limits.PAYLOAD_BYTES;
-    this.#windowBytes =
-      options.windowBytes ?? (isPaced ? limits.PACED_WINDOW_BYTES : limits.UNPACED_WINDOW_BYTES);
+    this.outbox = new Outbox(
+      options.windowBytes ?? (isPaced ? limits.PACED_WINDOW_BYTES : limits.UNPACED_WINDOW_BYTES),
+    );
     this.#pendingLimitBytes = options.pendingLimitBytes ?? limits.PENDING_HIGH_WATER_BYTES;
     this.#pacer = isPaced ? new Pacer(options.messagesPerSecond, limits.PACE_BURST_MESSAGES) : undefined;
     this.#encode = encode;
@@ -89,6 +89,7 @@ export class Sender {
       this.#sentBytes += data.length;
       outgoing.push(this.message(payloadType, data, data.length, now));
     }
+    if (this.#pending.length > 0 && !this.#hasWindow()) this.outbox.window.limited();
     if (!this.#isWriterWaiting || this.#pending.length >= this.#pendingLimitBytes / 2) return false;
     this.#isWriterWaiting = false;
     return true;
@@ -112,7 +113,11 @@ export class Sender {
   }
 
   #mayPump(): boolean {
-    return this.#pending.length > 0 && this.outbox.unackedStreamBytes < this.#windowBytes;
+    return this.#pending.length > 0 && this.#hasWindow();
+  }
+
+  #hasWindow(): boolean {
+    return this.outbox.inFlightBytes < this.outbox.window.bytes;
   }
 
   #chargeAndAppend(messages: readonly Buffer[], now: number, outgoing: Buffer[]): void {

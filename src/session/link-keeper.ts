@@ -18,7 +18,8 @@ import { PING_INTERVAL_MS, PONG_TIMEOUT_MS, RESUME_TIMEOUT_MS } from './times.ts
 
 export interface LinkKeeperEvents {
   onUp(): void;
-  onMessage(data: Buffer): void;
+  /** `hasMore`: another one follows at once. */
+  onMessage(data: Buffer, hasMore: boolean): void;
   /** The link has gone and a new one is being sought. */
   onDown(): void;
   /** No link will come any more. `isOver`: the service says that the session has ended. */
@@ -77,7 +78,7 @@ export class LinkKeeper {
     // Events come later than this assignment: transports call back asynchronously.
     this.#link = new Link(this.#grant, this.#clientId, connect, this.#times, () => clock.now(), {
       onUp: () => this.#up(),
-      onMessage: (data) => this.#events.onMessage(data),
+      onMessage: (data, hasMore) => this.#events.onMessage(data, hasMore),
       onPing: () => this.#events.note('ping'),
       onPong: () => this.#events.note('pong'),
       onDown: (info) => this.#down(info),

@@ -15,7 +15,8 @@ export interface LinkTimes {
 export interface LinkEvents {
   /** The WebSocket is open and the open message sent. */
   onUp(): void;
-  onMessage(data: Buffer): void;
+  /** `hasMore`: another one follows at once. */
+  onMessage(data: Buffer, hasMore: boolean): void;
   onPing(): void;
   onPong(): void;
   onDown(info: TransportClose): void;
@@ -46,8 +47,8 @@ export class Link {
     this.#transport = connect(grant.streamUrl, {
       onOpen: () => this.#opened(grant.tokenValue, clientId),
       // Text messages are parsed the same way, as by the official client.
-      onMessage: (data) => {
-        if (this.#state === 'up') events.onMessage(data);
+      onMessage: (data, _isBinary, hasMore = false) => {
+        if (this.#state === 'up') events.onMessage(data, hasMore);
       },
       onPong: () => this.#ponged(),
       onDrain: () => {},

@@ -85,7 +85,7 @@ export class Session {
     this.#held = new HeldData((data, stream) => events.onData(data, stream));
     this.#keeper = new LinkKeeper(options.grant, options, dependencies, () => this.#channel.progress, {
       onUp: () => this.#linkUp(),
-      onMessage: (data) => this.#receive(data),
+      onMessage: (data, hasMore) => this.#receive(data, hasMore),
       onDown: () => this.#linkDown(),
       onGivenUp: (error, isOver) => void this.#givenUp(error, isOver),
       note: (event, fields) => this.#note(event, fields),
@@ -220,12 +220,13 @@ export class Session {
     this.#perform();
   }
 
-  #receive(data: Buffer): void {
+  /** What a read of the socket brings is answered together: one write, one delivery. */
+  #receive(data: Buffer, hasMore: boolean): void {
     if (this.#isEnded) return;
     const now = this.#now();
     this.#dependencies.recorder?.received(now, data);
     this.#channel.receive(data, now);
-    this.#perform();
+    if (!hasMore) this.#perform();
   }
 
   /** The service's word that the session is over gets its reason from a look at the instance, where one can be had. */

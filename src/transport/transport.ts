@@ -8,8 +8,11 @@
 export interface TransportEvents {
   /** The upgrade succeeded. */
   onOpen(): void;
-  /** One whole message. The transport gives the buffer away: it never writes to it again. */
-  onMessage(data: Buffer, isBinary: boolean): void;
+  /**
+   * One whole message. The transport gives the buffer away: it never writes to it again. `hasMore`: another one came
+   * with it and follows at once, so that the answers to all of them can leave together.
+   */
+  onMessage(data: Buffer, isBinary: boolean, hasMore?: boolean): void;
   onPong(): void;
   /** Everything given to send has left for the kernel; sent only after `bufferedBytes` was above 0. */
   onDrain(): void;

@@ -13,6 +13,7 @@ import WebSocket from 'ws';
 import { ProxyError, firstLine } from '../errors.ts';
 import type { Log } from '../log.ts';
 import { systemCode, translateConnectError } from './connect-error.ts';
+import { joinFrames } from './frames.ts';
 import type { Network } from './network.ts';
 import { isLoopback, splitUrl } from './raw-url.ts';
 import { readRefusal } from './refusal.ts';
@@ -24,6 +25,9 @@ export const OPEN_TIMEOUT_MS = 15_000;
 export const CLOSE_TIMEOUT_MS = 1_000;
 /** Largest message taken; the service's own limit is not published, and 64 KiB and more have been reported. */
 export const MAX_MESSAGE_BYTES = 16 * 1024 * 1024;
+
+/** Messages that leave together go out in writes of about this size. */
+const JOINED_BYTES = 256 * 1024;
 
 export interface WebSocketOptions {
   readonly network: Network;
@@ -52,6 +56,8 @@ class WebSocketTransport implements Transport {
   #error: ProxyError | undefined;
   #httpStatus: number | undefined;
   #isDrainDue = false;
+  /** Of this turn, not yet passed on. */
+  #arrived: { readonly data: Buffer; readonly isBinary: boolean }[] = [];
 
   constructor(url: string, events: TransportEvents, options: WebSocketOptions) {
     this.#url = url;
@@ -105,7 +111,7 @@ class WebSocketTransport implements Transport {
     socket.on('unexpected-response', (_request, response) => this.#onRefused(response));
     socket.on('open', () => this.#onOpen());
     socket.on('message', (data, isBinary) => {
-      if (this.#state === 'open') this.#events.onMessage(asBuffer(data), isBinary);
+      this.#received(asBuffer(data), isBinary);
     });
     socket.on('pong', () => {
       if (this.#state === 'open') this.#events.onPong();
@@ -129,6 +135,23 @@ class WebSocketTransport implements Transport {
     this.#events.onOpen();
   }
 
+  /** Messages of one read of the socket come one by one, in one go; they are passed on when all are there. */
+  #received(data: Buffer, isBinary: boolean): void {
+    if (this.#state !== 'open') return;
+    this.#arrived.push({ data, isBinary });
+    if (this.#arrived.length === 1) queueMicrotask(this.#passOn);
+  }
+
+  readonly #passOn = (): void => {
+    const arrived = this.#arrived;
+    this.#arrived = [];
+    for (let i = 0; i < arrived.length; i += 1) {
+      const message = arrived[i];
+      if (this.#state !== 'open' || message === undefined) return;
+      this.#events.onMessage(message.data, message.isBinary, i + 1 < arrived.length);
+    }
+  };
+
   #onRefused(response: IncomingMessage): void {
     this.#httpStatus = response.statusCode ?? 0;
     readRefusal(response, this.#url, (error) => this.#fail(error));
@@ -151,6 +174,8 @@ class WebSocketTransport implements Transport {
 
   #finish(code: number, reason: string): void {
     if (this.#state === 'closed') return;
+    // What arrived before the end counts.
+    this.#passOn();
     this.#state = 'closed';
     clearTimeout(this.#openTimer);
     this.#abort.abort();
@@ -163,20 +188,22 @@ class WebSocketTransport implements Transport {
 
   send(messages: readonly Buffer[]): void {
     const socket = this.#socket;
-    if (this.#state !== 'open' || socket === undefined || messages.length === 0) return;
-    // Joined writes are worth a factor of two on plain sockets, and cost time on TLS ones.
-    const corked =
-      messages.length > 1 && this.#raw !== undefined && !('encrypted' in this.#raw) ? this.#raw : undefined;
-    corked?.cork();
-    const last = messages.length - 1;
-    for (let i = 0; i < last; i += 1) {
-      const message = messages[i];
-      if (message !== undefined) socket.send(message);
+    const raw = this.#raw;
+    if (this.#state !== 'open' || socket === undefined || raw === undefined) return;
+    // After a close frame no data may follow; `ws` answers the peer's by itself.
+    if (socket.readyState !== WebSocket.OPEN) return;
+    // Past `ws`, which writes its own frames whole and at once as long as nothing is compressed: both keep their order.
+    let first = 0;
+    let bytes = 0;
+    for (let i = 0; i < messages.length; i += 1) {
+      bytes += messages[i]?.length ?? 0;
+      if (bytes < JOINED_BYTES && i + 1 < messages.length) continue;
+      const part = first === 0 && i + 1 === messages.length ? messages : messages.slice(first, i + 1);
+      raw.write(joinFrames(part), this.#onWritten);
+      first = i + 1;
+      bytes = 0;
     }
-    const message = messages[last];
-    if (message !== undefined) socket.send(message, this.#onWritten);
-    corked?.uncork();
-    if (socket.bufferedAmount > 0) this.#isDrainDue = true;
+    if (raw.writableLength > 0) this.#isDrainDue = true;
   }
 
   sendText(text: string): void {

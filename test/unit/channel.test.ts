@@ -444,6 +444,33 @@ describe('channel: sending', () => {
     assert.ok(bench.channel.isDrained);
   });
 
+  test('a late acknowledgement of a probed message costs that message, not everything in flight', () => {
+    const bench = ready();
+    bench.write(Buffer.alloc(20 * 1024));
+    bench.advance(300);
+    assert.deepEqual(bench.received.sequenceNumbers.slice(20), [1]);
+    for (let sequenceNumber = 1; sequenceNumber <= 20; sequenceNumber += 1) {
+      bench.receive(acknowledgeMessage(sequenceNumber));
+      bench.advance(1);
+    }
+    assert.equal(bench.received.sequenceNumbers.length, 21);
+    assert.ok(bench.channel.isDrained);
+  });
+
+  test('when everything was lost, the acknowledgement of the probe brings the rest a round trip later', () => {
+    const bench = ready();
+    bench.write(Buffer.alloc(20 * 1024));
+    bench.received.clear();
+    bench.advance(300);
+    assert.deepEqual(bench.received.sequenceNumbers, [1]);
+    bench.receive(acknowledgeMessage(1));
+    bench.advance(150);
+    assert.deepEqual(
+      bench.received.sequenceNumbers,
+      Array.from({ length: 20 }, (_, i) => i + 1),
+    );
+  });
+
   test('an agent that never acknowledges duplicates does not hold the window for ever', () => {
     const bench = new ChannelBench({ windowBytes: 4096 });
     bench.handshake({ agentVersion: '3.2.1040.0' });
