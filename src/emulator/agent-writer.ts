@@ -47,7 +47,7 @@ export class AgentWriter {
       flags: FLAGS_SYN_FIN,
       messageId: this.#newMessageId(),
       payloadType: PAYLOAD_TYPE.NONE,
-      payload: Buffer.from(text, 'latin1'),
+      payload: text,
     });
   }
 

@@ -483,7 +483,7 @@ export class Channel {
       flags: FLAGS_SYN_FIN,
       messageId: this.#newMessageId(),
       payloadType: PAYLOAD_TYPE.NONE,
-      payload: Buffer.from(text, 'latin1'),
+      payload: text,
     });
   }
 

@@ -83,6 +83,8 @@ export interface Message {
   readonly messageId: Buffer;
   /** 32 bytes; aliases the input. */
   readonly digest: Buffer;
+  /** The same as latin1 text, for comparison. */
+  readonly digestText: string;
   /** Undefined when the header has no such field. */
   readonly payloadType: number | undefined;
   /** What the sender claims; not checked, because neither official end keeps to it. */
@@ -103,19 +105,51 @@ export function decodeMessage(data: Buffer): Message {
   }
   const messageType = readType(data);
   if (messageType === '') throw malformed('empty message type');
-  return {
-    messageType,
-    schemaVersion: data.readUInt32BE(OFFSET.SCHEMA_VERSION),
-    createdDate: readUnsigned64(data, OFFSET.CREATED_DATE, 'created date'),
-    sequenceNumber: readSequenceNumber(data),
+  return new DecodedMessage(data, headerLength, messageType);
+}
+
+/** Views are made when asked for: of most messages only the payload is. */
+class DecodedMessage implements Message {
+  readonly messageType: string;
+  readonly createdDate: number;
+  readonly sequenceNumber: number;
+  readonly payloadType: number | undefined;
+  readonly payload: Buffer;
+  readonly #data: Buffer;
+
+  constructor(data: Buffer, headerLength: number, messageType: string) {
+    this.#data = data;
+    this.messageType = messageType;
+    this.createdDate = readUnsigned64(data, OFFSET.CREATED_DATE, 'created date');
+    this.sequenceNumber = readSequenceNumber(data);
+    this.payloadType = headerLength >= HEADER_LENGTH ? data.readUInt32BE(OFFSET.PAYLOAD_TYPE) : undefined;
+    this.payload = data.subarray(headerLength + 4);
+  }
+
+  get schemaVersion(): number {
+    return this.#data.readUInt32BE(OFFSET.SCHEMA_VERSION);
+  }
+
+  get flags(): number {
     // Bits above 2^53 are lost here; nobody reads the flags.
-    flags: data.readUInt32BE(OFFSET.FLAGS) * TWO_32 + data.readUInt32BE(OFFSET.FLAGS + 4),
-    messageId: data.subarray(OFFSET.MESSAGE_ID, OFFSET.MESSAGE_ID + UUID_BYTES),
-    digest: data.subarray(OFFSET.DIGEST, OFFSET.DIGEST + DIGEST_BYTES),
-    payloadType: headerLength >= HEADER_LENGTH ? data.readUInt32BE(OFFSET.PAYLOAD_TYPE) : undefined,
-    declaredPayloadLength: data.readUInt32BE(headerLength),
-    payload: data.subarray(headerLength + 4),
-  };
+    return this.#data.readUInt32BE(OFFSET.FLAGS) * TWO_32 + this.#data.readUInt32BE(OFFSET.FLAGS + 4);
+  }
+
+  get messageId(): Buffer {
+    return this.#data.subarray(OFFSET.MESSAGE_ID, OFFSET.MESSAGE_ID + UUID_BYTES);
+  }
+
+  get digest(): Buffer {
+    return this.#data.subarray(OFFSET.DIGEST, OFFSET.DIGEST + DIGEST_BYTES);
+  }
+
+  get digestText(): string {
+    return this.#data.toString('latin1', OFFSET.DIGEST, OFFSET.DIGEST + DIGEST_BYTES);
+  }
+
+  get declaredPayloadLength(): number {
+    return this.#data.readUInt32BE(this.#data.length - this.payload.length - 4);
+  }
 }
 
 export interface MessageFields {
@@ -128,13 +162,14 @@ export interface MessageFields {
   /** 16 bytes in the UUID's own order. */
   readonly messageId: Uint8Array;
   readonly payloadType: number;
-  readonly payload: Uint8Array;
+  /** Text is ASCII. */
+  readonly payload: Uint8Array | string;
 }
 
-/** Encodes one message with the long header. The result is a fresh buffer that aliases nothing. */
+/** Encodes one message with the long header. The result shares no bytes with anything else. */
 export function encodeMessage(fields: MessageFields): Buffer {
   const { payload } = fields;
-  const data = Buffer.allocUnsafe(ENVELOPE_BYTES + payload.length);
+  const data = allocate(ENVELOPE_BYTES + payload.length);
   data.set(headerStart(fields.messageType), 0);
   writeUnsigned64(data, fields.createdDate, OFFSET.CREATED_DATE);
   writeUnsigned64(data, fields.sequenceNumber, OFFSET.SEQUENCE_NUMBER);
@@ -147,29 +182,46 @@ export function encodeMessage(fields: MessageFields): Buffer {
   data.write(sha256Latin1(payload), OFFSET.DIGEST, DIGEST_BYTES, 'latin1');
   data.writeUInt32BE(fields.payloadType, OFFSET.PAYLOAD_TYPE);
   data.writeUInt32BE(payload.length, HEADER_LENGTH);
-  data.set(payload, ENVELOPE_BYTES);
+  if (typeof payload === 'string') data.write(payload, ENVELOPE_BYTES, 'latin1');
+  else data.set(payload, ENVELOPE_BYTES);
   return data;
+}
+
+/** Node's own pool holds seven messages; a larger one means fewer allocations outside the heap. */
+const POOL_BYTES = 64 * 1024;
+const POOLED_MAX_BYTES = 4 * 1024;
+let pool: Buffer | undefined;
+let poolAt = 0;
+
+/** Part of a pool, as `Buffer.allocUnsafe` does it; the pool lives as long as one of its messages. */
+function allocate(bytes: number): Buffer {
+  if (bytes > POOLED_MAX_BYTES) return Buffer.allocUnsafeSlow(bytes);
+  if (pool === undefined || poolAt + bytes > POOL_BYTES) {
+    pool = Buffer.allocUnsafeSlow(POOL_BYTES);
+    poolAt = 0;
+  }
+  poolAt += bytes;
+  return pool.subarray(poolAt - bytes, poolAt);
 }
 
 /** True when the digest is that of the payload. An empty payload has nothing to check, as in the official client. */
 export function isDigestValid(message: Message): boolean {
   if (message.payload.length === 0) return true;
-  return message.digest.toString('latin1') === sha256Latin1(message.payload);
+  return message.digestText === sha256Latin1(message.payload);
 }
 
 /** UUID text (lower case, with hyphens) of a message id in wire order. */
 export function formatMessageId(wire: Buffer): string {
-  const high = wire.toString('hex', 8, 16);
-  const low = wire.toString('hex', 0, 8);
-  return `${high.slice(0, 8)}-${high.slice(8, 12)}-${high.slice(12)}-${low.slice(0, 4)}-${low.slice(4)}`;
+  const hex = wire.toString('hex');
+  return `${hex.slice(16, 24)}-${hex.slice(24, 28)}-${hex.slice(28)}-${hex.slice(0, 4)}-${hex.slice(4, 16)}`;
 }
 
-type OneShotHash = (algorithm: string, data: Uint8Array, encoding: 'binary') => string;
+type OneShotHash = (algorithm: string, data: Uint8Array | string, encoding: 'binary') => string;
 // crypto.hash came with Node 20.12; it costs half of createHash for a 1 KiB payload.
 const oneShotHash = (crypto as { hash?: OneShotHash }).hash;
 
 /** SHA-256 as a latin1 string of 32 characters: one string instead of a Buffer per message. */
-function sha256Latin1(data: Uint8Array): string {
+function sha256Latin1(data: Uint8Array | string): string {
   if (oneShotHash !== undefined) return oneShotHash('sha256', data, 'binary');
   return crypto.createHash('sha256').update(data).digest('binary');
 }

@@ -38,6 +38,8 @@ interface Entry {
 /** Places of acknowledged messages at the head that are let go at once, instead of moving the rest for each. */
 const COMPACT_SLOTS = 1024;
 
+const NOTHING: readonly Buffer[] = [];
+
 export class Outbox {
   readonly roundTrip = new RoundTrip();
   /** Agents before 3.2.1041.0 never acknowledge a duplicate: see PRESUMED_RECEIVED_RESENDS. */
@@ -147,7 +149,9 @@ export class Outbox {
    * Messages to send again now, those known to be lost before a probe; each counts as sent. `isPaused` allows probes only, at the given
    * interval.
    */
-  takeDue(now: number, pausedProbeMs: number | undefined): Buffer[] {
+  takeDue(now: number, pausedProbeMs: number | undefined): readonly Buffer[] {
+    const dueAt = this.deadline(pausedProbeMs);
+    if (dueAt === undefined || now < dueAt) return NOTHING;
     const due: Buffer[] = [];
     if (pausedProbeMs === undefined) this.#takeLost(now, due);
     const oldest = this.#oldest();

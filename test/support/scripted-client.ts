@@ -168,12 +168,9 @@ export class ScriptedClient {
     this.sendControl(MESSAGE_TYPE.CHANNEL_CLOSED, formatJson({ SessionId: 'user-0123', Output: '' }));
   }
 
-  acknowledge(message: Message): void {
-    const text = formatAcknowledge(
-      message.messageType,
-      formatMessageId(message.messageId),
-      message.sequenceNumber,
-    );
+  acknowledge(message: Message, sequenceNumber = message.sequenceNumber): void {
+    const id = formatMessageId(message.messageId);
+    const text = formatAcknowledge(message.messageType, id, sequenceNumber);
     this.sendControl(MESSAGE_TYPE.ACKNOWLEDGE, Buffer.from(text));
   }
 

@@ -184,11 +184,7 @@ describe('pause and start, 4.4', () => {
 
   for (const [what, wake] of [
     ['any input_stream_data', (client: ScriptedClient) => void client.send(OUTPUT, 'x', 40)],
-    [
-      'any acknowledge',
-      (client: ScriptedClient) =>
-        client.acknowledge({ ...(client.received[0] as Message), sequenceNumber: 99 }),
-    ],
+    ['any acknowledge', (client: ScriptedClient) => client.acknowledge(client.received[0] as Message, 99)],
     [
       'a reconnect of the agent',
       (client: ScriptedClient) => {
