@@ -63,7 +63,7 @@ async function bundleProgram() {
   const { outputFiles, metafile } = await build({
     ...bundling,
     entryPoints: [join(root, 'src/cli/main.ts')],
-    plugins: [...bundling.plugins, refuseAbsent],
+    plugins: [...bundling.plugins, refuseAbsent, withoutPacks],
     format: 'cjs',
     supported: { 'dynamic-import': false },
     minify: true,
@@ -85,6 +85,17 @@ const refuseAbsent = {
     }));
     plugins.onLoad({ filter: /.*/, namespace: 'absent' }, ({ path }) => ({
       contents: `throw new Error(${JSON.stringify(`${path} is not in the executable`)});`,
+    }));
+  },
+};
+
+/** Files of dist/ and their code cache (src/cli/packs.ts) are for the package: everything is in the executable. */
+const withoutPacks = {
+  name: 'without-packs',
+  setup(plugins) {
+    plugins.onResolve({ filter: /\/packs\.ts$/ }, () => ({ path: 'packs', namespace: 'without-packs' }));
+    plugins.onLoad({ filter: /.*/, namespace: 'without-packs' }, () => ({
+      contents: 'export const openPacks = () => ({ load() {}, save() {} });',
     }));
   },
 };

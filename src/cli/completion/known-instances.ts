@@ -5,8 +5,10 @@
  */
 import { spawn } from 'node:child_process';
 import type { AwsContext } from '../../aws/context.ts';
-import { createAwsContext } from '../../aws/context.ts';
 import { systemClock } from '../../clock.ts';
+import { createContexts } from '../../contexts.ts';
+import type { ContextRequest } from '../../contexts.ts';
+import { ProxyError } from '../../errors.ts';
 import { fingerprint } from '../../gate/identity.ts';
 import { LookupFiles } from '../../gate/lookup-files.ts';
 import { openRuntimeDirectory } from '../../gate/runtime-directory.ts';
@@ -16,10 +18,7 @@ import { selfCommand } from '../self-command.ts';
 import type { KnownInstance } from './target-words.ts';
 
 export interface InstanceQuery {
-  /** Undefined: the one that the AWS configuration names. */
-  readonly regions: readonly string[] | undefined;
-  readonly profile: string | undefined;
-  readonly endpointUrl: string | undefined;
+  readonly where: ContextRequest;
   readonly env: Environment;
 }
 
@@ -59,18 +58,19 @@ export async function refreshInstances(query: InstanceQuery): Promise<void> {
 }
 
 async function askAndStore(query: InstanceQuery): Promise<readonly KnownInstance[]> {
-  const { env, profile, endpointUrl, regions = [] } = query;
   // Now: the SDK has a variable of its own in the environment later.
   const key = keyOf(query);
-  const [region, ...others] = regions;
-  const first = await createAwsContext({ region, profile, endpointUrl, env, log: silentLog });
+  const { where, env } = query;
+  const contexts = await createContexts(where, { env, log: silentLog });
   try {
-    const contexts = [first, ...others.map((other) => first.withRegion(other))];
-    const instances = (await Promise.all(contexts.map(instancesOf))).flat();
-    openFiles(env)?.store(key, instances, systemClock.wallNow());
-    return instances;
+    const answers = await Promise.allSettled(contexts.map(instancesOf));
+    // A region that an organization has closed is no reason to offer nothing.
+    const given = answers.flatMap((answer) => (answer.status === 'fulfilled' ? [answer.value] : []));
+    if (given.length === 0) throw new ProxyError('SERVICE_ERROR', 'EC2 has not answered in any region');
+    openFiles(env)?.store(key, given.flat(), systemClock.wallNow());
+    return given.flat();
   } finally {
-    first.close();
+    for (const context of contexts) context.close();
   }
 }
 
@@ -105,11 +105,11 @@ function openFiles(env: Environment): LookupFiles | undefined {
 }
 
 /** Same answer for everybody with the same key: all that can decide who asks whom. Secrets are not among it. */
-function keyOf({ regions, profile, endpointUrl, env }: InstanceQuery): string {
+function keyOf({ where, env }: InstanceQuery): string {
   const settings = Object.entries(env)
     .filter(([name]) => /^(AWS_|SSM_PROXY_|HOME$)/.test(name) && !/SECRET|TOKEN|PASSWORD/.test(name))
     .sort(([a], [b]) => (a < b ? -1 : 1));
-  return fingerprint('instances', JSON.stringify([regions, profile, endpointUrl, settings]));
+  return fingerprint('instances', JSON.stringify([where, settings]));
 }
 
 function parseInstances(stored: unknown): readonly KnownInstance[] | undefined {

@@ -8,6 +8,8 @@ import type { CliIo } from '../io.ts';
 import { OptionReader } from '../option-values.ts';
 import { optionsOf } from '../options.ts';
 import { writeOut } from '../output.ts';
+import { configuredValues } from '../settings/config-path.ts';
+import { readTargetOptions } from '../target-options.ts';
 import type { InstanceQuery } from './known-instances.ts';
 import { knownInstances, refreshInstances } from './known-instances.ts';
 import type { Candidate } from './target-words.ts';
@@ -43,7 +45,7 @@ async function candidates(
   io: CliIo,
 ): Promise<readonly Candidate[]> {
   if (query === 'complete-profiles') return profiles(typed, io);
-  const instances = readQuery(before, io);
+  const instances = await readQuery(before, io);
   if (query === REFRESH) {
     await refreshInstances(instances);
     return [];
@@ -59,7 +61,7 @@ function profiles(typed: string, io: CliIo): readonly Candidate[] {
 }
 
 /** Options among the words typed so far, which may also be of a command that has further ones. */
-function readQuery(words: readonly string[], io: CliIo): InstanceQuery {
+async function readQuery(words: readonly string[], io: CliIo): Promise<InstanceQuery> {
   const texts = new Map<string, readonly string[]>();
   for (const { name, value } of optionsOf(LOOKS_FOR_INSTANCES)) {
     if (value === undefined) continue;
@@ -70,11 +72,8 @@ function readQuery(words: readonly string[], io: CliIo): InstanceQuery {
     const last = given.at(-1);
     if (last !== undefined && last !== '') texts.set(name, [last]);
   }
-  const options = new OptionReader(LOOKS_FOR_INSTANCES, texts, io.env);
-  return {
-    regions: options.list('region'),
-    profile: options.text('profile'),
-    endpointUrl: options.text('endpoint-url'),
-    env: io.env,
-  };
+  const configured = await configuredValues(io.env, undefined);
+  const options = new OptionReader(LOOKS_FOR_INSTANCES, texts, io.env, configured);
+  const { regions, profile, endpointUrl } = readTargetOptions(options);
+  return { where: { regions, profile, endpointUrl, ssmmessagesEndpoint: undefined }, env: io.env };
 }
