@@ -70,6 +70,7 @@ export const ERROR_TABLE = {
     exitStatus: 74,
     meaning: 'A forwarded connection was closed: its reader took nothing and held up others.',
   },
+  OUTPUT_TOO_LARGE: { exitStatus: 74, meaning: 'A command said more than is kept of its output.' },
   CONNECT_TIMEOUT: { exitStatus: 75, meaning: 'The connection was not up within the connect timeout.' },
   CANCELLED: { exitStatus: 130, meaning: 'Cancelled by a signal or by the caller.' },
 } as const satisfies Record<string, ErrorRow>;

@@ -1,7 +1,5 @@
 /** `forward()` of the library: local ports and Unix sockets, joined to what a node reaches. */
 import { systemClock } from './clock.ts';
-import type { ConnectOptions } from './connect.ts';
-import { sessionRequest } from './connect.ts';
 import { ProxyError } from './errors.ts';
 import { openForwardSession } from './forward/forward-session.ts';
 import { Forwarder, isNode } from './forward/forwarder.ts';
@@ -9,9 +7,11 @@ import type { ForwardDestination, ForwardRule } from './forward/forwarder.ts';
 import { DEFAULT_BIND } from './forward/listener.ts';
 import type { ListenAddress } from './forward/listener.ts';
 import { MAX_SESSIONS } from './forward/pool.ts';
+import { sessionRequestOf } from './library-options.ts';
+import type { SessionOptions } from './library-options.ts';
 import { silentLog } from './log.ts';
 import { forwardPurpose } from './session-purpose.ts';
-import { VERSION } from './version.ts';
+import type { DocumentParameters } from './session-purpose.ts';
 
 /** What the node connects to. */
 export interface ForwardTo {
@@ -30,7 +30,11 @@ export type ForwardListen =
     }
   | { readonly path: string };
 
-export interface ForwardOptions extends Omit<ConnectOptions, 'port'> {
+export interface ForwardOptions extends SessionOptions {
+  /** Default: by destination, AWS-StartPortForwardingSession or AWS-StartPortForwardingSessionToRemoteHost. */
+  readonly document?: string;
+  /** Parameters of the document besides host and portNumber. */
+  readonly parameters?: DocumentParameters;
   readonly local?: readonly { readonly listen?: ForwardListen; readonly to: ForwardTo }[];
   /** SOCKS 5 proxies to whatever the node reaches. */
   readonly socks?: readonly { readonly listen?: ForwardListen }[];
@@ -76,9 +80,8 @@ export async function forward(options: ForwardOptions): Promise<Forward> {
     onTrouble: (error) => options.onError?.(error),
     open: (to, events, ending) => {
       const purpose = forwardPurpose({ ...to, document, parameters });
-      const reason = options.reason ?? `ssm-proxy/${VERSION} forward ${options.target}`;
       return openForwardSession(
-        { ...sessionRequest(options), purpose, reason },
+        { ...sessionRequestOf(options, `forward ${options.target}`), purpose },
         dependencies,
         events,
         ending,

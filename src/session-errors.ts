@@ -41,6 +41,13 @@ export function explain(
       'if it says the client or the agent is too old, update it',
     );
   }
+  if (/not supported by this version of ssm agent/i.test(output)) {
+    return failed(
+      'SESSION_ENDED',
+      `session ${sessionId} on ${subject.targetId} was ended: ${output}`,
+      'update the SSM agent of the instance',
+    );
+  }
   if (outcome.isTruncated) {
     return failed(
       'SESSION_ENDED',

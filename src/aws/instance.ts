@@ -133,15 +133,18 @@ async function chooseWithVpcs(
   }
 }
 
-interface FoundRecord {
+export interface FoundRecord {
   readonly record: InstanceRecord;
   readonly context: AwsContext;
 }
 
-/** By instance ID: of contexts that see the same one, the first has it. */
-async function searchAll(
+/**
+ * All that a target names, in any state, by instance ID: of contexts that see the same one, the first has it. Without
+ * a target: all in the scope.
+ */
+export async function searchAll(
   contexts: readonly AwsContext[],
-  target: Target,
+  target: Target | undefined,
   scope: Scope,
   options: ResolveOptions,
 ): Promise<ReadonlyMap<string, FoundRecord>> {
@@ -174,9 +177,10 @@ async function searchAll(
   return byId;
 }
 
+/** All that a target names in one region, in any state; without a target: all in the scope. */
 async function search(
   context: AwsContext,
-  target: Target,
+  target: Target | undefined,
   scope: Scope,
   options: ResolveOptions,
 ): Promise<InstanceRecord[]> {
@@ -189,20 +193,19 @@ async function search(
         );
   // Both at once; a failure of either one is the failure.
   const [records, vpcIds] = await Promise.all([searchInstances(context, target, scope, options), vpcs]);
-  return recognise(
-    target,
-    records.filter((record) => isInScope(record, scope, vpcIds)),
-  );
+  const inScope = records.filter((record) => isInScope(record, scope, vpcIds));
+  return target === undefined ? inScope : recognise(target, inScope);
 }
 
 /** Goes on to the next lookup until one finds something that the target names. */
 async function searchInstances(
   context: AwsContext,
-  target: Target,
+  target: Target | undefined,
   scope: Scope,
   options: ResolveOptions,
 ): Promise<InstanceRecord[]> {
   const describe = options.describe ?? describeInstances;
+  if (target === undefined) return describe(context, scopeFilters(scope), options);
   for (const lookup of lookups(target)) {
     const records = await describe(context, [lookup, ...scopeFilters(scope)], options);
     if (recognise(target, records).length > 0) return records;

@@ -32,8 +32,9 @@ export async function runCommandLine(argv: readonly string[], io: CliIo): Promis
   }
 }
 
-async function runCommand({ command, words, texts }: CommandInvocation, io: CliIo): Promise<number> {
-  const configured = await configuredFor(command, words, io.env);
+async function runCommand(invocation: CommandInvocation, io: CliIo): Promise<number> {
+  const { command, words, texts } = invocation;
+  const configured = await configuredFor(invocation, io.env);
   const options = new OptionReader(command, texts, io.env, configured);
   switch (command) {
     case 'connect': {
@@ -51,6 +52,17 @@ async function runCommand({ command, words, texts }: CommandInvocation, io: CliI
       const [target = '', port] = expectWords(command, words, 1, 2);
       const { readWaitArgs, runWait } = await import('./wait.ts');
       return runWait(readWaitArgs(target, port, options), io);
+    }
+    case 'shell': {
+      const [target = ''] = expectWords(command, words, 1, 1);
+      const { readShellArgs, runShell } = await import('./shell.ts');
+      return runShell(readShellArgs(target, options), io);
+    }
+    case 'exec': {
+      const { commandWords } = invocation;
+      const targets = words.slice(0, words.length - (commandWords?.length ?? 0));
+      const { readExecArgs, runExec } = await import('./exec.ts');
+      return runExec(readExecArgs(targets, commandWords, options), io);
     }
     case 'sessions': {
       const { readSessionsArgs, runSessions } = await import('./sessions.ts');
@@ -94,14 +106,26 @@ async function runCommand({ command, words, texts }: CommandInvocation, io: CliI
 
 /** What the config file says for the command's target, or for all; nothing to commands that do not call AWS. */
 async function configuredFor(
-  command: CommandName,
-  words: readonly string[],
+  { command, words, commandWords = [] }: CommandInvocation,
   env: Environment,
 ): Promise<ConfiguredValues | undefined> {
   if (!API.includes(command)) return undefined;
-  const [target, port] = words;
-  if (target === undefined || !TARGETED.includes(command)) return configuredValues(env, undefined);
-  return configuredValues(env, command === 'resolve' ? target : parseDestination(target, port).target);
+  switch (command) {
+    case 'connect':
+    case 'wait': {
+      const [target, port] = words;
+      return configuredValues(env, target === undefined ? undefined : parseDestination(target, port).target);
+    }
+    case 'shell':
+    case 'exec': {
+      const targets = command === 'exec' ? words.slice(0, words.length - commandWords.length) : words;
+      const values = await configuredValues(env, targets.length === 1 ? targets[0] : undefined);
+      // Those of the file are about ports.
+      return values && new Map([...values].filter(([name]) => name !== 'document' && name !== 'parameter'));
+    }
+    default:
+      return configuredValues(env, TARGETED.includes(command) ? words[0] : undefined);
+  }
 }
 
 function expectWords(

@@ -2,6 +2,7 @@
 import { completion } from './help/completion.ts';
 import { config } from './help/config.ts';
 import { emulator } from './help/emulator.ts';
+import { exec, shell } from './help/kinds.ts';
 import { login, logout } from './help/login.ts';
 import { connect, resolve, wait } from './help/session.ts';
 import { sessions } from './help/sessions.ts';
@@ -17,6 +18,8 @@ export const COMMAND_HELP: Readonly<Record<CommandName, CommandHelp>> = {
   connect,
   resolve,
   wait,
+  shell,
+  exec,
   sessions,
   config,
   login,

@@ -6,6 +6,7 @@
  */
 import { COMMON_OPTIONS } from './options/common.ts';
 import { EMULATOR_OPTIONS } from './options/emulator.ts';
+import { KIND_OPTIONS } from './options/kinds.ts';
 import { LOGIN_OPTIONS } from './options/login.ts';
 import { SESSION_OPTIONS } from './options/session.ts';
 import { SESSIONS_OPTIONS } from './options/sessions.ts';
@@ -17,6 +18,7 @@ export type { CommandName, OptionSpec } from './options/spec.ts';
 
 export const OPTIONS = [
   ...SESSION_OPTIONS,
+  ...KIND_OPTIONS,
   ...SESSIONS_OPTIONS,
   ...LOGIN_OPTIONS,
   ...WRITING_OPTIONS,

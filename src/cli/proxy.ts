@@ -8,18 +8,17 @@
 import { systemClock } from '../clock.ts';
 import { asProxyError } from '../errors.ts';
 import type { ProxyError } from '../errors.ts';
-import type { LogFields } from '../log.ts';
 import { openSession } from '../open-session.ts';
 import type { SessionRequest } from '../open-session.ts';
 import { FlightRecorder } from '../session/flight-recorder.ts';
 import { Pump } from '../session/pump.ts';
 import type { Session, SessionOutcome } from '../session/session.ts';
-import { VERSION } from '../version.ts';
 import { CalmWatch } from './calm-watch.ts';
 import type { ConnectArgs } from './connect-args.ts';
 import { FlightFile } from './flight-file.ts';
 import type { CliIo } from './io.ts';
 import { openLog } from './log-file.ts';
+import { processFacts } from './session-facts.ts';
 import { SessionTrace } from './session-trace.ts';
 import { ShutdownWatch } from './shutdown-watch.ts';
 import { StatusLine } from './status-line.ts';
@@ -270,15 +269,4 @@ class Proxy {
     else if (outcome.kind === 'failed') this.#reject(outcome.error);
     else this.#resolve(0);
   }
-}
-
-/** First line of the flight record. */
-function processFacts(wallNow: number): LogFields {
-  return {
-    version: VERSION,
-    node: process.versions.node,
-    platform: `${process.platform}-${process.arch}`,
-    pid: process.pid,
-    startedAt: new Date(wallNow).toISOString(),
-  };
 }

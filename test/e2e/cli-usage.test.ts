@@ -12,6 +12,8 @@ for (const [name, args] of [
   ['help-connect.txt', ['connect', '--help']],
   ['help-resolve.txt', ['resolve', '--help']],
   ['help-wait.txt', ['wait', '--help']],
+  ['help-shell.txt', ['shell', '--help']],
+  ['help-exec.txt', ['exec', '--help']],
   ['help-sessions.txt', ['sessions', '--help']],
   ['help-config.txt', ['config', '--help']],
   ['help-login.txt', ['login', '--help']],

@@ -1,6 +1,6 @@
-/** Options of the commands that find an instance or open a session: `connect`, `resolve`, `wait`. */
+/** Options of the commands that find an instance or open a session. */
 import type { OptionSpec } from './spec.ts';
-import { SESSION, TARGETED, WRITING } from './spec.ts';
+import { LIVE, SESSION, TARGETED, WRITING } from './spec.ts';
 
 export const SESSION_OPTIONS = [
   {
@@ -32,7 +32,7 @@ export const SESSION_OPTIONS = [
     env: 'SSM_PROXY_DOCUMENT',
     defaultText: 'AWS-StartSSHSession',
     help: 'session document of your own (type Port)',
-    commands: SESSION,
+    commands: ['connect', 'wait'],
   },
   {
     name: 'parameter',
@@ -40,15 +40,15 @@ export const SESSION_OPTIONS = [
     repeatable: true,
     env: 'SSM_PROXY_PARAMETER',
     help: 'parameter of the session document; may be repeated',
-    commands: SESSION,
+    commands: ['connect', 'wait'],
   },
   {
     name: 'connect-timeout',
     value: 'SECONDS',
     env: 'SSM_PROXY_CONNECT_TIMEOUT',
-    defaultText: 'ConnectTimeout of ssh, or 30s',
-    help: 'time until the first byte from the port: 30, 30s or 2m',
-    commands: ['connect'],
+    defaultText: '30s; of connect: ConnectTimeout of ssh',
+    help: 'time until the session is up, for a port until its first byte: 30, 30s or 2m',
+    commands: LIVE,
   },
   {
     name: 'resume-timeout',
@@ -56,7 +56,7 @@ export const SESSION_OPTIONS = [
     env: 'SSM_PROXY_RESUME_TIMEOUT',
     defaultText: '10m',
     help: 'how long a lost connection may take to come back before the session is given up',
-    commands: ['connect'],
+    commands: LIVE,
   },
   {
     name: 'renew-after',
@@ -64,7 +64,7 @@ export const SESSION_OPTIONS = [
     env: 'SSM_PROXY_RENEW_AFTER',
     defaultText: '50m',
     help: 'age from which the WebSocket is renewed in a quiet moment; the service cuts it at about 60m',
-    commands: ['connect'],
+    commands: LIVE,
   },
   {
     name: 'ping-interval',
@@ -72,7 +72,7 @@ export const SESSION_OPTIONS = [
     env: 'SSM_PROXY_PING_INTERVAL',
     defaultText: '25s',
     help: 'between two WebSocket pings; an answer that stays out means a lost connection',
-    commands: ['connect'],
+    commands: LIVE,
   },
   {
     name: 'timeout',
@@ -102,7 +102,7 @@ export const SESSION_OPTIONS = [
     env: 'SSM_PROXY_PACE',
     defaultText: 'safe',
     help: 'uploads: safe (900), off, or N messages of 1 KiB per second',
-    commands: ['connect'],
+    commands: LIVE,
   },
   {
     name: 'quiet',

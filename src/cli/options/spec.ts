@@ -4,6 +4,8 @@ export const COMMANDS = [
   'connect',
   'resolve',
   'wait',
+  'shell',
+  'exec',
   'sessions',
   'config',
   'login',
@@ -33,17 +35,20 @@ export interface OptionSpec {
 }
 
 /** Commands that look for an instance. */
-export const TARGETED: readonly CommandName[] = ['connect', 'resolve', 'wait'];
+export const TARGETED: readonly CommandName[] = ['connect', 'resolve', 'wait', 'shell', 'exec'];
 /** Commands that call AWS. */
 export const API: readonly CommandName[] = [...TARGETED, 'sessions'];
 /** Commands that log in to SSO or out. */
 export const LOGIN: readonly CommandName[] = ['login', 'logout'];
 /** Commands that open a session. */
-export const SESSION: readonly CommandName[] = ['connect', 'wait'];
+export const SESSION: readonly CommandName[] = ['connect', 'wait', 'shell', 'exec'];
+/** Commands that stay in their session. */
+export const LIVE: readonly CommandName[] = ['connect', 'shell', 'exec'];
 /** Commands whose output programs can read. */
 export const READABLE: readonly CommandName[] = [
   'resolve',
   'wait',
+  'exec',
   'sessions',
   'config',
   'skypilot',
