@@ -91,9 +91,13 @@ function entry(term: string, ...description: readonly string[]): string {
   return ['.TP', term, ...description.map(plain)].join('\n');
 }
 
-function optionEntry(option: Pick<OptionSpec, 'name' | 'value' | 'help' | 'env' | 'defaultText'>): string {
-  const { name, value, help, env, defaultText } = option;
-  const term = value === undefined ? bold(`--${name}`) : `${bold(`--${name}`)} ${italic(value)}`;
+function optionEntry(
+  option: Pick<OptionSpec, 'name' | 'short' | 'value' | 'help' | 'env' | 'defaultText'>,
+): string {
+  const { name, short, value, help, env, defaultText } = option;
+  const term = (short === undefined ? [`--${name}`] : [`-${short}`, `--${name}`])
+    .map((each) => (value === undefined ? bold(each) : `${bold(each)} ${italic(value)}`))
+    .join(', ');
   const notes = [
     ...(defaultText === undefined ? [] : [`Default: ${defaultText}.`]),
     ...(env === undefined ? [] : [`Variable: ${env}.`]),

@@ -67,7 +67,7 @@ for (const command of COMMANDS) {
       const invocation = parseCommandLine(argv);
       assert.ok(invocation.kind === 'help');
       for (const option of optionsOf(command))
-        assert.match(invocation.text, new RegExp(`^  --${option.name} `, 'm'));
+        assert.match(invocation.text, new RegExp(`^ +(-\\w, )?--${option.name} `, 'm'));
       assert.match(invocation.text, /^Examples:$/m);
       assert.match(invocation.text, new RegExp(`^ssm-proxy ${command}`));
     });
