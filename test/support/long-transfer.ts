@@ -144,6 +144,13 @@ export function cuts(direction: Transfer['direction'], megabytes: number, count:
   };
 }
 
+/** So many messages to the client are lost one after the other, once so many megabytes have passed. */
+export function lostInARow(messages: number, afterMegabytes: number): FaultChange {
+  const skip = Math.floor((afterMegabytes * MEGABYTE) / 1024);
+  const what = { messageType: 'output_stream_data', firstTransmissionOnly: true } as const;
+  return { rules: [{ action: 'drop', direction: 'to-client', ...what, skip, count: messages }] };
+}
+
 /** The agent is never told, and what it sends to nobody is lost. */
 export const IN_FLIGHT_LOST: FaultChange = {
   absent: { clientFrames: 'drop', pauseAgent: false, startAgent: false },
