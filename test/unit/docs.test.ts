@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { test } from 'node:test';
+import { parse as parseYaml } from 'yaml';
 import { parseCommandLine } from '../../src/cli/parse-command-line.ts';
 import { ERROR_TABLE } from '../../src/errors.ts';
 import { projectRoot } from '../support/cli.ts';
@@ -56,4 +57,21 @@ test('every ssm-proxy line in a shell block is one that the program understands'
     }
   }
   assert.ok(count > 10);
+});
+
+test('JSON and YAML blocks can be read by those they are for', () => {
+  let count = 0;
+  for (const page of pages) {
+    for (const [, indent = '', language, text = ''] of read(page).matchAll(
+      /^( *)```(json|yaml)\n([^]*?)^ *```/gm,
+    )) {
+      const block = text.replaceAll(new RegExp(`^${indent}`, 'gm'), '');
+      assert.doesNotThrow(
+        () => (language === 'json' ? JSON.parse(block) : parseYaml(block)) as unknown,
+        `${page}: ${block}`,
+      );
+      count += 1;
+    }
+  }
+  assert.ok(count > 3);
 });

@@ -6,7 +6,6 @@
 import { spawn } from 'node:child_process';
 import type { AwsContext } from '../../aws/context.ts';
 import { systemClock } from '../../clock.ts';
-import { createContexts } from '../../contexts.ts';
 import type { ContextRequest } from '../../contexts.ts';
 import { ProxyError } from '../../errors.ts';
 import { fingerprint } from '../../gate/identity.ts';
@@ -61,6 +60,8 @@ async function askAndStore(query: InstanceQuery): Promise<readonly KnownInstance
   // Now: the SDK has a variable of its own in the environment later.
   const key = keyOf(query);
   const { where, env } = query;
+  // Known instances need none of it.
+  const { createContexts } = await import('../../contexts.ts');
   const contexts = await createContexts(where, { env, log: silentLog });
   try {
     const answers = await Promise.allSettled(contexts.map(instancesOf));
