@@ -20,6 +20,7 @@ const PACKS = [
     name: 'connect',
     roots: [
       'src/cli/proxy.ts',
+      'src/locate.ts',
       'src/aws/instance.ts',
       'src/aws/ssm-session.ts',
       'src/aws/stream-url.ts',

@@ -70,7 +70,7 @@ export async function findTarget(
     return { context: first, instanceId: target.id };
   }
   enter(`resolving ${request.target}`);
-  const { locateAcross } = await import('./aws/instance.ts');
+  const { locate: locateTarget } = await import('./locate.ts');
   const scope = { vpc: request.vpc, tags: request.tags };
   const options = { signal, isSingle: true, describe: lookup?.describe, skipsDenied: isEverywhere(request) };
   const locate = async (): Promise<Located> => {
@@ -81,7 +81,7 @@ export async function findTarget(
     // With a turn further away there is time to let others ask.
     else if (first !== undefined && lookup !== undefined) await queue.join(first);
     const [located] = await Promise.all([
-      locateAcross(contexts, target, scope, options),
+      locateTarget(contexts, target, scope, options, dependencies.env),
       checkAccounts(contexts, request.account, signal),
     ]);
     return located;

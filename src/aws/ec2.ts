@@ -56,8 +56,13 @@ export interface InstanceRecord {
   readonly transitionReason: string;
 }
 
-/** Name and values of a filter; values are taken literally. */
-export type Ec2Filter = readonly [name: string, ...values: string[]];
+/** A text that begins so. */
+export interface Beginning {
+  readonly startsWith: string;
+}
+
+/** Name and values of a filter; texts are taken literally. */
+export type Ec2Filter = readonly [name: string, ...values: (string | Beginning)[]];
 
 const PAGE_SIZE = 1000;
 /** Filters name one address or name: more pages than this is a server that ignores them. */
@@ -134,9 +139,18 @@ export async function describeRegions(context: AwsContext, options: CallOptions)
   return (answer.Regions ?? []).flatMap(({ RegionName: name }) => (name ? [name] : [])).sort();
 }
 
-/** EC2 takes `*` and `?` in filter values as wildcards. */
 function asSdkFilter([name, ...values]: Ec2Filter): Filter {
-  return { Name: name, Values: values.map((value) => value.replace(/[\\*?]/g, '\\$&')) };
+  return {
+    Name: name,
+    Values: values.map((value) =>
+      typeof value === 'string' ? literally(value) : `${literally(value.startsWith)}*`,
+    ),
+  };
+}
+
+/** EC2 takes `*` and `?` in filter values as wildcards. */
+function literally(text: string): string {
+  return text.replace(/[\\*?]/g, '\\$&');
 }
 
 function asRecord(instance: SdkInstance, region: string): InstanceRecord | undefined {

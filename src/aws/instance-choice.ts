@@ -70,7 +70,7 @@ function describeTarget(target: Target): string {
     case 'managedInstanceId':
       return target.id;
     case 'name':
-      return `with the Name tag ${target.name}`;
+      return `with the Name tag ${target.name}, nor a cluster of that name,`;
     case 'ip':
       return `with the address ${target.address}`;
     case 'privateDns':

@@ -4,6 +4,7 @@
  * The filters let the server do the search. What comes back is checked again here: a server that ignores a filter
  * (an emulator, a proxy, a bug) must not send anybody's ssh to another machine.
  */
+import { CLUSTER_TAGS, isClusterName, membership, nodeNames, numberWorkers } from './cluster-tags.ts';
 import type { Ec2Filter, InstanceRecord } from './ec2.ts';
 import { isPrivateIpv4 } from './ip-address.ts';
 import type { Target } from './target.ts';
@@ -13,6 +14,8 @@ export interface Scope {
   /** `vpc-...`, or the Name tag of a VPC. */
   readonly vpc?: string | undefined;
   readonly tags?: Readonly<Record<string, string>> | undefined;
+  /** Tags that must be there, with any value. */
+  readonly tagKeys?: readonly string[] | undefined;
 }
 
 /** Filters to try one after the other, until one finds something. */
@@ -29,6 +32,7 @@ export function lookups(target: Target): readonly Ec2Filter[] {
     case 'name':
       return [
         ['tag:Name', ...nameSpellings(target.name)],
+        ...clusterLookups(target.name),
         ...(target.name.includes('.') ? dnsLookups(target.name) : []),
       ];
   }
@@ -45,6 +49,15 @@ function addressLookups({ address, family }: { address: string; family: 4 | 6 })
     privateLookup,
     ['network-interface.addresses.association.public-ip', address],
   ];
+}
+
+/** The clusters that a name may mean, by the tags that launchers set (cluster-tags.ts). */
+function clusterLookups(name: string): Ec2Filter[] {
+  const clusters = [...new Set(nodeNames(name).map(({ cluster }) => cluster))];
+  const values = clusters.flatMap((cluster) =>
+    nameSpellings(cluster).flatMap((spelling) => [spelling, { startsWith: `${spelling}-` }]),
+  );
+  return values.length === 0 ? [] : CLUSTER_TAGS.map((tag): Ec2Filter => [`tag:${tag}`, ...values]);
 }
 
 function dnsLookups(name: string): Ec2Filter[] {
@@ -72,6 +85,7 @@ export function nameSpellings(name: string): [string, ...string[]] {
 /** Server-side filters of a scope. A VPC's name needs a lookup of its own. */
 export function scopeFilters(scope: Scope): Ec2Filter[] {
   const filters = Object.entries(scope.tags ?? {}).map(([key, value]): Ec2Filter => [`tag:${key}`, value]);
+  if (scope.tagKeys !== undefined) filters.push(...scope.tagKeys.map((key): Ec2Filter => ['tag-key', key]));
   if (scope.vpc !== undefined && isVpcId(scope.vpc)) filters.push(['vpc-id', scope.vpc]);
   return filters;
 }
@@ -89,7 +103,25 @@ export function recognise(target: Target, records: readonly InstanceRecord[]): I
   );
   if (exact.length > 0) return exact;
   const spellings = nameSpellings(target.name);
-  return records.filter(({ instance }) => spellings.includes(instance.name ?? ''));
+  const spelt = records.filter(({ instance }) => spellings.includes(instance.name ?? ''));
+  return spelt.length > 0 ? spelt : recogniseNode(target.name, records);
+}
+
+/** The node of a cluster that a name means, of the most specific meaning that there is; of each cluster of that name. */
+function recogniseNode(name: string, records: readonly InstanceRecord[]): InstanceRecord[] {
+  const numbers = numberWorkers(records);
+  for (const { cluster, role, number } of nodeNames(name)) {
+    const nodes = records.filter(({ instance, tags }) => {
+      const member = membership(tags);
+      return (
+        member?.role === role &&
+        isClusterName(member.cluster, cluster) &&
+        (number === undefined || numbers.get(instance.instanceId) === number)
+      );
+    });
+    if (nodes.length > 0) return nodes;
+  }
+  return [];
 }
 
 function isNamedBy(target: Exclude<Target, { kind: 'name' }>, record: InstanceRecord): boolean {
@@ -111,6 +143,7 @@ export function isInScope(
   for (const [key, value] of Object.entries(scope.tags ?? {})) {
     if (record.tags.get(key) !== value) return false;
   }
+  if (scope.tagKeys?.every((key) => record.tags.has(key)) === false) return false;
   if (scope.vpc === undefined) return true;
   const { vpcId } = record.instance;
   return vpcIds === undefined ? vpcId === scope.vpc : vpcId !== undefined && vpcIds.has(vpcId);

@@ -6,6 +6,7 @@ import {
   StartSessionCommand,
   TerminateSessionCommand,
 } from '@aws-sdk/client-ssm';
+import type { InstanceInformation } from '@aws-sdk/client-ssm';
 import { ProxyError } from '../errors.ts';
 import type { CallOptions } from './call.ts';
 import { call } from './call.ts';
@@ -164,6 +165,8 @@ export interface AgentStatus {
   readonly ipAddress?: string;
 }
 
+/** The most that one answer holds. */
+const MAX_AGENTS = 50;
 const PING_STATES: Readonly<Record<string, AgentStatus['status']>> = {
   Online: 'online',
   ConnectionLost: 'lost',
@@ -176,31 +179,55 @@ export async function agentStatus(
   instanceId: string,
   options: CallOptions = {},
 ): Promise<AgentStatus> {
-  const command = new DescribeInstanceInformationCommand({
-    Filters: [{ Key: 'InstanceIds', Values: [instanceId] }],
-  });
+  const statuses = await describeAgents(context, [instanceId], options);
+  return statuses.get(instanceId) ?? { status: 'unregistered' };
+}
+
+/** As agentStatus, for up to 50 instances, by ID; those that SSM does not know have no entry. */
+export async function describeAgents(
+  context: AwsContext,
+  instanceIds: readonly string[],
+  options: CallOptions = {},
+): Promise<ReadonlyMap<string, AgentStatus>> {
+  const statuses = new Map<string, AgentStatus>();
+  let token: string | undefined;
   try {
-    const answer = await call(
-      context,
-      {
-        operation: 'DescribeInstanceInformation',
-        send: (credentials, abortSignal) =>
-          clientOf(context, credentials, options).send(command, { abortSignal }),
-      },
-      options,
-    );
-    const found = answer.InstanceInformationList?.find((entry) => entry.InstanceId === instanceId);
-    if (found === undefined) return { status: 'unregistered' };
-    return {
-      status: PING_STATES[found.PingStatus ?? ''] ?? 'unknown',
-      ...(found.AgentVersion !== undefined && { agentVersion: found.AgentVersion }),
-      ...(found.LastPingDateTime !== undefined && { lastPing: found.LastPingDateTime }),
-      ...(found.PlatformType !== undefined && { platform: found.PlatformType }),
-      ...(found.ComputerName !== undefined && { computerName: found.ComputerName }),
-      ...(found.IPAddress !== undefined && { ipAddress: found.IPAddress }),
-    };
+    // A page holds as many as are asked for; a service that gives fewer gives one at least.
+    for (let page = 0; page < instanceIds.length; page += 1) {
+      const command = new DescribeInstanceInformationCommand({
+        Filters: [{ Key: 'InstanceIds', Values: [...instanceIds] }],
+        MaxResults: MAX_AGENTS,
+        ...(token !== undefined && { NextToken: token }),
+      });
+      const answer = await call(
+        context,
+        {
+          operation: 'DescribeInstanceInformation',
+          send: (credentials, abortSignal) =>
+            clientOf(context, credentials, options).send(command, { abortSignal }),
+        },
+        options,
+      );
+      for (const entry of answer.InstanceInformationList ?? []) {
+        if (entry.InstanceId !== undefined) statuses.set(entry.InstanceId, statusOf(entry));
+      }
+      token = answer.NextToken;
+      if (token === undefined || token === '') break;
+    }
+    return statuses;
   } catch (error) {
-    if (error instanceof ProxyError && error.code === 'ACCESS_DENIED') return { status: 'unknown' };
-    throw error;
+    if (!(error instanceof ProxyError) || error.code !== 'ACCESS_DENIED') throw error;
+    return new Map(instanceIds.map((id) => [id, { status: 'unknown' }]));
   }
+}
+
+function statusOf(entry: InstanceInformation): AgentStatus {
+  return {
+    status: PING_STATES[entry.PingStatus ?? ''] ?? 'unknown',
+    ...(entry.AgentVersion !== undefined && { agentVersion: entry.AgentVersion }),
+    ...(entry.LastPingDateTime !== undefined && { lastPing: entry.LastPingDateTime }),
+    ...(entry.PlatformType !== undefined && { platform: entry.PlatformType }),
+    ...(entry.ComputerName !== undefined && { computerName: entry.ComputerName }),
+    ...(entry.IPAddress !== undefined && { ipAddress: entry.IPAddress }),
+  };
 }

@@ -8,7 +8,7 @@
  * | `10.0.1.5`, `2600:1f14::5`, `[2600:1f14::5]` | ip |
  * | `ip-10-0-1-5`, `ip-10-0-1-5.ec2.internal`, `ip-10-0-1-5.us-west-2.compute.internal` | privateDns |
  * | `ec2-52-1-2-3.us-west-2.compute.amazonaws.com`, `ec2-52-1-2-3.compute-1.amazonaws.com` | publicDns |
- * | anything else | name: the Name tag, or another DNS name of the instance |
+ * | anything else | name: the Name tag, a node of a cluster (`head.c`, `c-worker1`, `c`), or another DNS name |
  */
 import { ProxyError } from '../errors.ts';
 import { parseIp } from './ip-address.ts';

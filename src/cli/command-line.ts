@@ -64,6 +64,10 @@ async function runCommand(invocation: CommandInvocation, io: CliIo): Promise<num
       const { readExecArgs, runExec } = await import('./exec.ts');
       return runExec(readExecArgs(targets, commandWords, options), io);
     }
+    case 'list': {
+      const { readListArgs, runList } = await import('./list.ts');
+      return runList(readListArgs(words, options), io);
+    }
     case 'sessions': {
       const { readSessionsArgs, runSessions } = await import('./sessions.ts');
       return runSessions(readSessionsArgs(words, options), io);

@@ -1,6 +1,6 @@
 /** From a target to everything that EC2 and SSM say about its instance. For commands that report. */
 import type { AwsContext } from '../aws/context.ts';
-import { describeInstance, locateAcross } from '../aws/instance.ts';
+import { describeInstance } from '../aws/instance.ts';
 import type { Instance } from '../aws/instance.ts';
 import { agentStatus } from '../aws/ssm-session.ts';
 import type { AgentStatus } from '../aws/ssm-session.ts';
@@ -8,6 +8,7 @@ import { parseTarget } from '../aws/target.ts';
 import { ProxyError } from '../errors.ts';
 import { checkAccounts, isEverywhere, targetContexts } from '../find-target.ts';
 import type { TargetRequest } from '../find-target.ts';
+import { locate } from '../locate.ts';
 import type { Log } from '../log.ts';
 import type { Environment } from './option-values.ts';
 
@@ -28,7 +29,7 @@ export async function findInstance(
   try {
     const scope = { vpc: request.vpc, tags: request.tags };
     const [{ instance: resolved, context }] = await Promise.all([
-      locateAcross(contexts, target, scope, { signal, skipsDenied: isEverywhere(request) }),
+      locate(contexts, target, scope, { signal, skipsDenied: isEverywhere(request) }, env),
       checkAccounts(contexts, request.account, signal),
     ]);
     const [instance, agent] = await Promise.all([

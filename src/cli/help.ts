@@ -3,6 +3,7 @@ import { completion } from './help/completion.ts';
 import { config } from './help/config.ts';
 import { emulator } from './help/emulator.ts';
 import { exec, shell } from './help/kinds.ts';
+import { list } from './help/list.ts';
 import { login, logout } from './help/login.ts';
 import { connect, resolve, wait } from './help/session.ts';
 import { sessions } from './help/sessions.ts';
@@ -20,6 +21,7 @@ export const COMMAND_HELP: Readonly<Record<CommandName, CommandHelp>> = {
   wait,
   shell,
   exec,
+  list,
   sessions,
   config,
   login,

@@ -6,7 +6,7 @@ import type { Environment } from './option-values.ts';
 
 export interface CliIo {
   readonly stdin: Readable;
-  readonly stdout: Writable;
+  readonly stdout: Writable & { readonly isTTY?: boolean; readonly columns?: number; readonly rows?: number };
   readonly stderr: Writable & { readonly isTTY?: boolean; readonly columns?: number };
   readonly env: Environment;
   /** Tells of errors that nobody caught. */

@@ -8,17 +8,19 @@ import { COMMON_OPTIONS } from './options/common.ts';
 import { EMULATOR_OPTIONS } from './options/emulator.ts';
 import { KIND_OPTIONS } from './options/kinds.ts';
 import { LOGIN_OPTIONS } from './options/login.ts';
+import { LIST_OPTIONS } from './options/list.ts';
 import { SESSION_OPTIONS } from './options/session.ts';
 import { SESSIONS_OPTIONS } from './options/sessions.ts';
 import { WRITING_OPTIONS } from './options/ssh-config.ts';
 import type { CommandName, OptionSpec } from './options/spec.ts';
 
-export { COMMANDS } from './options/spec.ts';
+export { ALIASES, COMMANDS } from './options/spec.ts';
 export type { CommandName, OptionSpec } from './options/spec.ts';
 
 export const OPTIONS = [
   ...SESSION_OPTIONS,
   ...KIND_OPTIONS,
+  ...LIST_OPTIONS,
   ...SESSIONS_OPTIONS,
   ...LOGIN_OPTIONS,
   ...WRITING_OPTIONS,

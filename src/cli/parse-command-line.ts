@@ -8,7 +8,7 @@ import type { Argv } from 'yargs';
 import { ProxyError } from '../errors.ts';
 import { COMMAND_HELP, PROGRAM_SUMMARY } from './help.ts';
 import type { CommandName, OptionSpec } from './options.ts';
-import { COMMANDS, OPTIONS, optionsOf } from './options.ts';
+import { ALIASES, COMMANDS, OPTIONS, optionsOf } from './options.ts';
 import type { OptionTexts } from './tokens.ts';
 
 export type Invocation =
@@ -47,7 +47,7 @@ export function parseCommandLine(argv: readonly string[]): Invocation {
   const options = words.slice(0, words.includes('--') ? words.indexOf('--') : undefined);
   if (options.includes('--version')) return { kind: 'version', json: options.includes('--json') };
   const [first = ''] = words;
-  const command = COMMANDS.find((name) => name === first);
+  const command = ALIASES.get(first) ?? COMMANDS.find((name) => name === first);
   if (command === undefined && !first.startsWith('-')) {
     throw usage(`there is no command ${JSON.stringify(first)}`, undefined);
   }

@@ -1,4 +1,5 @@
 /** How sessions look: a table for people, JSON for programs. */
+import { ageText } from './age-text.ts';
 import type { EndResult } from './end-sessions.ts';
 import type { KnownSession, SessionSurvey } from './session-survey.ts';
 import { columns } from './text-table.ts';
@@ -83,14 +84,4 @@ function processText({ state, record }: KnownSession): string {
   if (record === undefined) return '-';
   if (state === 'forgotten') return `${record.pid}, gone`;
   return record.parentName === undefined ? `${record.pid}` : `${record.pid}, from ${record.parentName}`;
-}
-
-/** The two largest units: `2 h 5 min`. */
-function ageText(ageMs: number): string {
-  const minutes = Math.max(0, Math.floor(ageMs / 60_000));
-  const hours = Math.floor(minutes / 60);
-  if (minutes === 0) return `${Math.max(0, Math.floor(ageMs / 1000))} s`;
-  if (hours === 0) return `${minutes} min`;
-  if (hours < 48) return `${hours} h ${minutes % 60} min`;
-  return `${Math.floor(hours / 24)} d ${hours % 24} h`;
 }

@@ -55,7 +55,8 @@ export class SharedLookup {
     const [lookup, ...scope] = filters;
     const [name = '', value = '', ...furtherValues] = lookup ?? [];
     const { files, clock, log, queue, ask = askEc2 } = this.#parts;
-    if (furtherValues.length > 0 || parseIp(value) === undefined) return ask(context, filters, options);
+    if (typeof value !== 'string' || furtherValues.length > 0 || parseIp(value) === undefined)
+      return ask(context, filters, options);
     const group = await groupOf(context, name, scope);
     const known = this.#find(group, value);
     if (known !== undefined) return [known];

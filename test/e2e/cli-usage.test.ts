@@ -14,6 +14,7 @@ for (const [name, args] of [
   ['help-wait.txt', ['wait', '--help']],
   ['help-shell.txt', ['shell', '--help']],
   ['help-exec.txt', ['exec', '--help']],
+  ['help-list.txt', ['list', '--help']],
   ['help-sessions.txt', ['sessions', '--help']],
   ['help-config.txt', ['config', '--help']],
   ['help-login.txt', ['login', '--help']],

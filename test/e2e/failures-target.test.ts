@@ -152,7 +152,7 @@ const FAILURES: readonly FailureCase[] = [
     title: 'a Name tag that no instance has',
     args: ['nobody'],
     code: 'TARGET_NOT_FOUND',
-    message: /^no instance with the Name tag nobody in us-east-1$/,
+    message: /^no instance with the Name tag nobody, nor a cluster of that name, in us-east-1$/,
     hint: /lower case/,
   },
   {

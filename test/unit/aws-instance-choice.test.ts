@@ -1,7 +1,7 @@
 /** What is asked of EC2, what is believed of its answer, and which instance is chosen or which error said. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import type { Instance, InstanceRecord } from '../../src/aws/ec2.ts';
+import type { Ec2Filter, Instance, InstanceRecord } from '../../src/aws/ec2.ts';
 import { chooseInstance } from '../../src/aws/instance-choice.ts';
 import { isInScope, lookups, nameSpellings, recognise, scopeFilters } from '../../src/aws/instance-match.ts';
 import { parseTarget } from '../../src/aws/target.ts';
@@ -42,7 +42,13 @@ function errorOf(work: () => unknown): ProxyError {
 
 describe('the filters', () => {
   const every = 'network-interface.addresses.private-ip-address';
-  const rows: readonly (readonly [string, readonly (readonly string[])[]])[] = [
+  /** The names themselves, and those with a hash after a hyphen. */
+  const clusters = (...names: readonly string[]): readonly Ec2Filter[] =>
+    ['tag:skypilot-cluster-name', 'tag:ray-cluster-name'].map((tag) => [
+      tag,
+      ...names.flatMap((name) => [name, { startsWith: `${name}-` }]),
+    ]);
+  const rows: readonly (readonly [string, readonly Ec2Filter[]])[] = [
     ['i-0123456789abcdef0', [['instance-id', 'i-0123456789abcdef0']]],
     ['10.0.1.5', [[every, '10.0.1.5']]],
     ['100.64.0.9', [[every, '100.64.0.9']]],
@@ -56,8 +62,14 @@ describe('the filters', () => {
       ],
     ],
     ['2600:1F14:0::5', [['network-interface.ipv6-addresses.ipv6-address', '2600:1f14::5']]],
-    ['Web', [['tag:Name', 'Web']]],
-    ['gpu-node', [['tag:Name', 'gpu-node', 'Gpu-node', 'Gpu-Node', 'GPU-NODE']]],
+    ['Web', [['tag:Name', 'Web'], ...clusters('Web')]],
+    [
+      'gpu-node',
+      [
+        ['tag:Name', 'gpu-node', 'Gpu-node', 'Gpu-Node', 'GPU-NODE'],
+        ...clusters('gpu-node', 'Gpu-node', 'Gpu-Node', 'GPU-NODE'),
+      ],
+    ],
     [
       'Db.Example.com',
       [
@@ -184,7 +196,7 @@ describe('the choice', () => {
     assert.equal(error.code, 'TARGET_NOT_FOUND');
     assert.equal(
       error.message,
-      'no instance with the Name tag web in us-west-2, eu-west-1 with VPC prod and tag team=ml',
+      'no instance with the Name tag web, nor a cluster of that name, in us-west-2, eu-west-1 with VPC prod and tag team=ml',
     );
     assert.match(error.hint ?? '', /--region.*%n as typed/);
   });

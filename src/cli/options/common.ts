@@ -25,7 +25,7 @@ export const COMMON_OPTIONS = [
     env: 'SSM_PROXY_ACCOUNT',
     defaultText: 'any',
     help: 'fail unless the credentials belong to this account (twelve digits)',
-    commands: [...TARGETED, ...WRITING],
+    commands: [...TARGETED, 'list', ...WRITING],
   },
   {
     name: 'endpoint-url',

@@ -16,7 +16,7 @@ export const SESSION_OPTIONS = [
     value: 'ID|NAME',
     env: 'SSM_PROXY_VPC',
     help: 'only instances in this VPC (vpc-... or its Name tag)',
-    commands: [...TARGETED, ...WRITING],
+    commands: [...TARGETED, 'list', ...WRITING],
   },
   {
     name: 'tag',
@@ -24,7 +24,7 @@ export const SESSION_OPTIONS = [
     repeatable: true,
     env: 'SSM_PROXY_TAG',
     help: 'only instances with this tag; may be repeated',
-    commands: [...TARGETED, ...WRITING],
+    commands: [...TARGETED, 'list', ...WRITING],
   },
   {
     name: 'document',

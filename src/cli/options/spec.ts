@@ -6,6 +6,7 @@ export const COMMANDS = [
   'wait',
   'shell',
   'exec',
+  'list',
   'sessions',
   'config',
   'login',
@@ -16,6 +17,8 @@ export const COMMANDS = [
   'completion',
 ] as const;
 export type CommandName = (typeof COMMANDS)[number];
+/** Short names of commands. */
+export const ALIASES: ReadonlyMap<string, CommandName> = new Map([['ls', 'list']]);
 
 export interface OptionSpec {
   /** Long name without dashes; unique among the options of a command. Takes a value in all commands or in none. */
@@ -37,7 +40,7 @@ export interface OptionSpec {
 /** Commands that look for an instance. */
 export const TARGETED: readonly CommandName[] = ['connect', 'resolve', 'wait', 'shell', 'exec'];
 /** Commands that call AWS. */
-export const API: readonly CommandName[] = [...TARGETED, 'sessions'];
+export const API: readonly CommandName[] = [...TARGETED, 'list', 'sessions'];
 /** Commands that log in to SSO or out. */
 export const LOGIN: readonly CommandName[] = ['login', 'logout'];
 /** Commands that open a session. */
@@ -49,6 +52,7 @@ export const READABLE: readonly CommandName[] = [
   'resolve',
   'wait',
   'exec',
+  'list',
   'sessions',
   'config',
   'skypilot',

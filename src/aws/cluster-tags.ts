@@ -73,3 +73,23 @@ function nodeName(cluster: string, number: string | undefined): NodeName {
     ? { cluster, role: 'head', number: undefined }
     : { cluster, role: 'worker', number: Number(number) };
 }
+
+interface Numbered {
+  readonly instance: { readonly instanceId: string; readonly state: string };
+  readonly tags: Tags;
+}
+
+/** Numbers of running workers by instance ID: from 1 in each cluster, in the order of the IDs, as SkyPilot counts. */
+export function numberWorkers(records: readonly Numbered[], groupTag?: string): ReadonlyMap<string, number> {
+  const byCluster = new Map<string, string[]>();
+  for (const { instance, tags } of records) {
+    const { cluster, role } = membership(tags, groupTag) ?? {};
+    if (cluster === undefined || role !== 'worker' || instance.state !== 'running') continue;
+    byCluster.set(cluster, [...(byCluster.get(cluster) ?? []), instance.instanceId]);
+  }
+  const numbers = new Map<string, number>();
+  for (const ids of byCluster.values()) {
+    ids.sort().forEach((id, index) => numbers.set(id, index + 1));
+  }
+  return numbers;
+}
