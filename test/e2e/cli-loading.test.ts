@@ -19,6 +19,7 @@ const MARKS = {
   emulator: 'ssm-proxy-emulator-',
   'the EC2 client': 'ec2.amazonaws.com/doc/2016-11-15',
   'the SSM client': 'AmazonSSM',
+  'the KMS client': 'TrentService',
   ws: 'Sec-WebSocket-Key',
 } as const;
 
@@ -42,13 +43,14 @@ after(async () => {
 async function loadedBy(
   args: readonly string[],
   env: Readonly<Record<string, string>> = {},
+  said = '',
 ): Promise<readonly string[]> {
   const list = join(folder, 'loaded.json');
   const result = await runCli(args, {
     env: { ...emulator.env, ...env, LOADED_FILES: list },
     nodeArgs: ['--require', join(folder, 'probe.cjs')],
   });
-  assert.deepEqual([result.status, result.stderr], [0, '']);
+  assert.deepEqual([result.status, result.stderr], [0, said]);
   const files = JSON.parse(readFileSync(list, 'utf8')) as readonly string[];
   return files.filter((file) => file.startsWith(dirname(cliPath)));
 }
@@ -75,6 +77,17 @@ test('connect by instance ID does not load the EC2 client', async () => {
   const files = await loadedBy(['connect', emulator.facts.instances[0]?.instanceId ?? '', '22']);
   assert.deepEqual(shortNames(files), ['cli', 'base', 'connect']);
   assert.deepEqual(namesIn(files), ['the SSM client', 'ws']);
+});
+
+test('the KMS client is loaded only for a session that is encrypted', async () => {
+  const args = ['exec', emulator.facts.instances[0]?.instanceId ?? '', '--', 'true'];
+  assert.deepEqual(namesIn(await loadedBy(args)), ['yargs', 'the SSM client', 'ws']);
+  const change = (kmsKeyId: string | null): Promise<Response> =>
+    fetch(`${emulator.facts.control}preferences`, { method: 'PATCH', body: JSON.stringify({ kmsKeyId }) });
+  assert.equal((await change('alias/sessions')).status, 200);
+  const files = await loadedBy(args, {}, 'ssm-proxy: This session is encrypted using AWS KMS.\n');
+  assert.equal((await change(null)).status, 200);
+  assert.deepEqual(namesIn(files), ['yargs', 'the SSM client', 'the KMS client', 'ws']);
 });
 
 test('--version loads no AWS code', async () => {
