@@ -69,6 +69,13 @@ const LINES: readonly (readonly [what: string, keys: string, line: string | RegE
   ['a value after a sign', 'ssm-proxy connect --pace=s\t', 'ssm-proxy connect --pace=safe '],
   ['a log level', 'ssm-proxy connect --log-level tr\t', 'ssm-proxy connect --log-level trace '],
   ['a profile', 'ssm-proxy resolve --profile res\t', 'ssm-proxy resolve --profile research '],
+  [
+    'a second target where there may be several',
+    'ssm-proxy exec twin my\t',
+    'ssm-proxy exec twin my\\ node ',
+  ],
+  ['no target after two dashes', 'ssm-proxy exec my -- my\t', 'ssm-proxy exec my -- my'],
+  ['a word that stands for itself', 'ssm-proxy config sh\t', 'ssm-proxy config show '],
   ['no option after two dashes', 'ssm-proxy connect -- --qui\t', 'ssm-proxy connect -- --qui'],
 ];
 const ONLY_BASH: typeof LINES = [
@@ -119,6 +126,8 @@ describe('fish completes', { skip: skipWithout('fish') }, () => {
     ['targets', 'ssm-proxy resolve 10.0.9.', ['1', '2', '3', '4', '5'].map((end) => `10.0.9.${end}`)],
     ['a Name tag', 'ssm-proxy connect --quiet my', ['my node']],
     ['no second target', 'ssm-proxy resolve 10.0.9.2 my', []],
+    ['a second target where there may be several', 'ssm-proxy exec twin my', ['my node']],
+    ['nothing after two dashes', 'ssm-proxy exec my -- my', []],
     ['values', 'ssm-proxy connect --pace ', ['off', 'safe']],
     ['values after a sign', 'ssm-proxy connect --pace=sa', ['--pace=safe']],
     ['profiles', 'ssm-proxy resolve --profile res', ['research']],

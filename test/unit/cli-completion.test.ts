@@ -34,6 +34,8 @@ for (const [shell, script] of [
 test('the tables are read as they are written', () => {
   const offer = (name: string) => commandOffers().find((command) => command.name === name);
   assert.deepEqual(offer('connect')?.words, [{ kind: 'targets' }, { kind: 'none' }]);
+  assert.deepEqual(offer('config')?.words, [{ kind: 'words', words: ['show'] }, { kind: 'targets' }]);
+  assert.deepEqual([offer('exec')?.words, offer('exec')?.hasMore], [[{ kind: 'targets' }], true]);
   assert.deepEqual(offer('sessions')?.words[0], { kind: 'words', words: ['list', 'end'] });
   const valueOf = (name: string) => offer('connect')?.options.find((option) => option.name === name)?.value;
   assert.deepEqual(valueOf('pace'), { kind: 'words', words: ['safe', 'off'] });

@@ -171,12 +171,8 @@ _ssm_proxy() {
   for ((i = 1; i < \${#words[@]}; i++)); do
     word=\${words[i]}
     case $word in
-      --)
-        ((i++))
-        for (( ; i < \${#words[@]}; i++)); do number=$((number + 1)); done
-        given=''
-        break
-        ;;
+      # What follows is taken as it is.
+      --) return 0 ;;
       -*)
         given+="\${word%%=*} "
         if _ssm_proxy_takes_value "$word"; then
@@ -190,14 +186,14 @@ _ssm_proxy() {
       *) if [[ -z $command ]]; then command=$word; else number=$((number + 1)); fi ;;
     esac
   done
-  if [[ $cur == --*=* && -n $given ]]; then
+  if [[ $cur == --*=* ]]; then
     local option=\${cur%%=*}
     # As if it stood alone: readline has taken the name and the sign away.
     [[ -z $typed ]] && return 0
     typed=\${typed#"$option="}
     cur=\${cur#*=}
     _ssm_proxy_value "\${command:-connect}" "$option"
-  elif [[ $cur == -* && -n $given ]]; then
+  elif [[ $cur == -* ]]; then
     _ssm_proxy_command "$command"
     for word in $options; do
       # One that is given already is offered again only if it may be repeated.

@@ -18,14 +18,9 @@ export function fishScript(commands: readonly CommandOffer[]): string {
 function __ssm_proxy_words
     set -l tokens (commandline -opc)
     set -l skip 1
-    set -l only_words 0
     for token in $tokens
         if test $skip -eq 1
             set skip 0
-        else if test $only_words -eq 1
-            printf '%s\\n' "$token"
-        else if test "$token" = --
-            set only_words 1
         else if string match -q -- '-*' "$token"
             if contains -- "$token" ${valuedOptions(commands)
               .map((name) => `--${name}`)
@@ -40,6 +35,8 @@ end
 
 # True if the command is the first argument ("" for none yet) and, if there is a second, so many words follow it.
 function __ssm_proxy_in
+    # What follows two dashes is taken as it is.
+    contains -- -- (commandline -opc); and return 1
     set -l words (__ssm_proxy_words)
     if test -z "$argv[1]"
         test (count $words) -eq 0

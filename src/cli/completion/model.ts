@@ -2,8 +2,8 @@
  * What a shell can offer after the words typed so far, made from the same tables as --help. The scripts (bash.ts,
  * zsh.ts, fish.ts) only say it in their shell's language, so a new command or option needs nothing here.
  *
- * The tables' own notation is read: in a usage, `<target>` is a target, `<a|b>` a choice of words, `..` repeats; in an
- * option's value, PATH is a file and lower-case words between bars are a choice.
+ * The tables' own notation is read: in a usage, `<target>` is a target, `<a|b>` a choice of words, a bare word itself, `..`
+ * repeats, and what follows `--` is somebody else's; in an option's value, PATH is a file and lower-case words between bars are a choice.
  */
 import { LOG_LEVELS } from '../../log.ts';
 import { COMMAND_HELP } from '../help.ts';
@@ -85,13 +85,14 @@ function valueOffer(name: string, value: string): Offer {
 
 /** `connect <target> [port]`: a target, then something that is not known. */
 function wordOffers(usage: string): Pick<CommandOffer, 'words' | 'hasMore'> {
-  const places = usage.split(' ').slice(1);
-  const words = places.map((place) => wordOffer(place.replace(/\.\./, '')));
-  return { words, hasMore: places.at(-1)?.includes('..') ?? false };
+  const [, ...all] = usage.split(' ');
+  const places = all.slice(0, all.includes('--') ? all.indexOf('--') : undefined);
+  return { words: places.map(wordOffer), hasMore: places.at(-1)?.includes('..') ?? false };
 }
 
 function wordOffer(place: string): Offer {
-  const bare = place.replace(/[<>[\]]/g, '');
+  const bare = place.replace(/\.\.|[<>[\]]/g, '');
+  if (bare === place) return { kind: 'words', words: [bare] };
   // `[user@]<target>` is a target, too.
   if (/^(user@)?(target|destination)s?$/.test(bare)) return { kind: 'targets' };
   return choice(bare);

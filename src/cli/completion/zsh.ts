@@ -14,6 +14,8 @@ export function zshScript(commands: readonly CommandOffer[]): string {
 _ssm_proxy_ask() {
   local line
   local -a items
+  # What follows two dashes is taken as it is.
+  (( \${words[(I)--]} && \${words[(I)--]} < CURRENT )) && return 1
   for line in \${(f)"$(command ssm-proxy $1 "\${PREFIX}" "\${(@Q)words[1,CURRENT-1]}" 2>/dev/null </dev/null)"}; do
     items+=("\${\${line%%$'\\t'*}//:/\\\\:}:\${line#*$'\\t'}")
   done
