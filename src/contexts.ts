@@ -5,6 +5,7 @@
 import { readConfigFiles } from './aws/config-files.ts';
 import type { AwsContext, AwsSettings } from './aws/context.ts';
 import { createAwsContext } from './aws/context.ts';
+import type { ProviderEnvironment } from './aws/provider-environment.ts';
 import { ALL_REGIONS, REGION_TO_ASK, enabledRegions } from './aws/regions.ts';
 import { asProxyError } from './errors.ts';
 import type { Log } from './log.ts';
@@ -23,6 +24,8 @@ export interface ContextDependencies {
   readonly log: Log;
   /** The region that the target's name tells. */
   readonly targetRegion?: string | undefined;
+  /** For a process that serves several environments; default: `env` is process.env. */
+  readonly providerEnvironment?: ProviderEnvironment | undefined;
   /** Ends the question for the account's regions. */
   readonly signal?: AbortSignal | undefined;
   /** Default: EC2 is asked. */
@@ -56,9 +59,12 @@ function profilesOf(text: string | undefined, env: NodeJS.ProcessEnv): readonly 
 
 async function contextsOfProfile(
   { regions, profile, endpointUrl, ssmmessagesEndpoint }: ContextRequest,
-  { env, log, targetRegion, signal, listRegions = enabledRegions }: ContextDependencies,
+  { env, log, targetRegion, providerEnvironment, signal, listRegions = enabledRegions }: ContextDependencies,
 ): Promise<readonly AwsContext[]> {
-  const settings = { targetRegion, profile, endpointUrl, ssmmessagesEndpoint, env, log: log.child('aws') };
+  const settings = {
+    ...{ targetRegion, profile, endpointUrl, ssmmessagesEndpoint, env, providerEnvironment },
+    log: log.child('aws'),
+  };
   if (regions?.includes(ALL_REGIONS) === true) {
     const context = await contextToAsk(settings);
     // The name tells the region: no need to ask which there are.

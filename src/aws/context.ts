@@ -9,6 +9,7 @@ import type { Network } from '../transport/network.ts';
 import { readConfigFiles } from './config-files.ts';
 import type { AwsCredentials } from './credentials.ts';
 import { CredentialStore } from './credentials.ts';
+import type { ProviderEnvironment } from './provider-environment.ts';
 import type { EndpointInputs, EndpointService } from './endpoints.ts';
 import { clientSettings, configuredEndpoint } from './endpoints.ts';
 import { selectProfile } from './profile.ts';
@@ -35,6 +36,8 @@ export interface AwsSettings {
   readonly ssmmessagesEndpoint?: string | undefined;
   /** Normally process.env; see credentials.ts for what the SDK reads from there whatever is given here. */
   readonly env: NodeJS.ProcessEnv;
+  /** Gives the SDK's providers `env` when that is not process.env. */
+  readonly providerEnvironment?: ProviderEnvironment | undefined;
   readonly log: Log;
   readonly timeouts?: ApiTimeouts;
 }
@@ -90,6 +93,7 @@ export async function createAwsContext(settings: AwsSettings): Promise<AwsContex
   const skew: ClockSkew = { offsetMs: 0 };
   const store = new CredentialStore({
     env,
+    providerEnvironment: settings.providerEnvironment,
     profile,
     files,
     region: chosen.region,

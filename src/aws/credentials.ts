@@ -8,7 +8,7 @@
  * tried: the SDK would go on from a failed credential_process to the instance's role, another identity.
  *
  * The SDK's providers read process.env, not an `env` given to us; only keys in the environment, the profile and the
- * places of the shared files are taken from that.
+ * places of the shared files are taken from that, unless they are lent it (provider-environment.ts).
  */
 import type { Log } from '../log.ts';
 import { ProxyError } from '../errors.ts';
@@ -19,6 +19,7 @@ import type { ClientSettings } from './endpoints.ts';
 import type { IniSection } from './ini-file.ts';
 import type { Profile } from './profile.ts';
 import { describeProfiles, namesCredentials, profileChain } from './profile.ts';
+import type { ProviderEnvironment } from './provider-environment.ts';
 import type { ApiTimeouts, ClockSkew } from './request-handler.ts';
 import { SdkRequestHandler } from './request-handler.ts';
 import { sdkLogger, silenceVersionWarning } from './sdk-logger.ts';
@@ -35,6 +36,7 @@ export interface AwsCredentials {
 
 export interface CredentialsSettings {
   readonly env: Readonly<Record<string, string | undefined>>;
+  readonly providerEnvironment: ProviderEnvironment | undefined;
   readonly profile: Profile;
   readonly files: ConfigFiles;
   readonly region: string;
@@ -94,7 +96,10 @@ export class CredentialStore {
     const { env, profile, log } = this.#settings;
     const startedAt = performance.now();
     const fromEnvironment = profile.namedBy === 'flag' ? undefined : environmentKeys(env);
-    const credentials = fromEnvironment ?? (await this.#fromProviders());
+    const { providerEnvironment } = this.#settings;
+    const credentials =
+      fromEnvironment ??
+      (await (providerEnvironment?.run(env, () => this.#fromProviders()) ?? this.#fromProviders()));
     if (timeLeftMs(credentials) <= 0) {
       throw new ProxyError(
         'CREDENTIALS_EXPIRED',

@@ -2,7 +2,6 @@
 import { ProxyError } from '../errors.ts';
 import { VERSION } from '../version.ts';
 import { readConnectArgs } from './connect-args.ts';
-import { sessionRequest } from './connect-request.ts';
 import { parseDestination } from './destination.ts';
 import { COMMAND_HELP } from './help.ts';
 import type { CliIo } from './io.ts';
@@ -40,8 +39,8 @@ async function runCommand(invocation: CommandInvocation, io: CliIo): Promise<num
     case 'connect': {
       const [target = '', port] = expectWords(command, words, 1, 2);
       const args = readConnectArgs({ target, port, texts }, io.env, configured);
-      const { runConnect } = await import('./proxy.ts');
-      return runConnect(args, io, sessionRequest(args));
+      const { connectCommand } = await import('./run-connect.ts');
+      return connectCommand(args, io);
     }
     case 'resolve': {
       const [target = ''] = expectWords(command, words, 1, 1);
@@ -75,6 +74,16 @@ async function runCommand(invocation: CommandInvocation, io: CliIo): Promise<num
     case 'config': {
       const { readConfigArgs, runConfig } = await import('./config.ts');
       return runConfig(readConfigArgs(words, options), io);
+    }
+    case 'status': {
+      expectWords(command, words, 0, 0);
+      const { readStatusArgs, runStatus } = await import('./status.ts');
+      return runStatus(readStatusArgs(options), io);
+    }
+    case 'stop': {
+      expectWords(command, words, 0, 0);
+      const { runStop } = await import('./status.ts');
+      return runStop(options.switch('json'), io);
     }
     case 'login': {
       expectWords(command, words, 0, 0);

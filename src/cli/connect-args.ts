@@ -28,11 +28,24 @@ export interface ConnectArgs extends TargetRequest {
   /** StartSession calls per second of all processes of the user; 0: no limit. */
   readonly startsPerSecond: number;
   readonly pace: Pace;
+  /** Undefined: a session of its own. */
+  readonly share: Share | undefined;
+  /** Most sessions for one node. */
+  readonly shareSessions: number;
   /** Undefined: nothing was asked for. */
   readonly logLevel: LogLevel | undefined;
   readonly logFile: string | undefined;
   readonly quiet: boolean;
 }
+
+export interface Share {
+  /** A shared session without connections is ended after so long. Milliseconds. */
+  readonly idleMs: number;
+}
+
+const DEFAULT_SHARE_IDLE_MS = 600_000;
+const DEFAULT_SHARE_SESSIONS = 4;
+const MAX_SHARE_SESSIONS = 64;
 
 /** What AWS allows an account, as far as is known. */
 export const DEFAULT_START_RATE = 3;
@@ -71,8 +84,18 @@ export function readConnectArgs(
     pingIntervalMs: options.durationMs('ping-interval', PING_INTERVAL_MS),
     startsPerSecond: options.rate('start-rate', DEFAULT_START_RATE),
     pace: options.pace('pace'),
+    share: readShare(options),
+    shareSessions: options.number('share-sessions', 1, MAX_SHARE_SESSIONS) ?? DEFAULT_SHARE_SESSIONS,
     logLevel: options.logLevel('log-level'),
     logFile: options.text('log-file'),
     quiet: options.switch('quiet'),
   };
+}
+
+/** On or off, or the idle time. */
+function readShare(options: OptionReader): Share | undefined {
+  const text = options.text('share')?.toLowerCase();
+  if (text === undefined || ['0', 'false', 'no', 'off'].includes(text)) return undefined;
+  if (['1', 'true', 'yes', 'on'].includes(text)) return { idleMs: DEFAULT_SHARE_IDLE_MS };
+  return { idleMs: options.durationMs('share', DEFAULT_SHARE_IDLE_MS) };
 }

@@ -4,6 +4,7 @@ import { config } from './help/config.ts';
 import { emulator } from './help/emulator.ts';
 import { exec, shell } from './help/kinds.ts';
 import { list } from './help/list.ts';
+import { status, stop } from './help/keeper.ts';
 import { login, logout } from './help/login.ts';
 import { connect, resolve, wait } from './help/session.ts';
 import { sessions } from './help/sessions.ts';
@@ -24,6 +25,8 @@ export const COMMAND_HELP: Readonly<Record<CommandName, CommandHelp>> = {
   list,
   sessions,
   config,
+  status,
+  stop,
   login,
   logout,
   'ssh-config': sshConfig,

@@ -7,6 +7,7 @@
 import { COMMON_OPTIONS } from './options/common.ts';
 import { EMULATOR_OPTIONS } from './options/emulator.ts';
 import { KIND_OPTIONS } from './options/kinds.ts';
+import { KEEPER_OPTIONS } from './options/keeper.ts';
 import { LOGIN_OPTIONS } from './options/login.ts';
 import { LIST_OPTIONS } from './options/list.ts';
 import { SESSION_OPTIONS } from './options/session.ts';
@@ -22,6 +23,7 @@ export const OPTIONS = [
   ...KIND_OPTIONS,
   ...LIST_OPTIONS,
   ...SESSIONS_OPTIONS,
+  ...KEEPER_OPTIONS,
   ...LOGIN_OPTIONS,
   ...WRITING_OPTIONS,
   ...EMULATOR_OPTIONS,

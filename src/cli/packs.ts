@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { CodeCache } from './code-cache.ts';
 import type { Environment } from './option-values.ts';
 
-/** `base`: up to the first packet. `connect`: a session. `ec2`: for targets that have to be looked up. */
+/** `base`: up to the first packet, and shared sessions. `connect`: a session. `ec2`: for targets that have to be looked up. */
 export type PackName = 'base' | 'connect' | 'ec2';
 
 /** Put in by the build: a hash of the packs' content. */

@@ -58,13 +58,14 @@ export function parseCommandLine(argv: readonly string[]): Invocation {
 
 function parseCommand(command: CommandName, argv: readonly string[]): Invocation {
   const specs = optionsOf(command);
+  const words = withBareTexts(argv, specs);
   const parser = withOptions(createYargs(), specs)
     .strictOptions()
     .help(false)
     .fail((message: string | undefined, error: Error | undefined) => {
       throw usage(complaint(message ?? error?.message ?? 'the command line cannot be parsed'), command);
     });
-  const parsed = parser.parseSync([...argv]) as Readonly<Record<string, unknown>>;
+  const parsed = parser.parseSync(words) as Readonly<Record<string, unknown>>;
   const texts = new Map<string, readonly string[]>();
   for (const spec of specs) {
     const given = asTexts(parsed[spec.name]);
@@ -129,6 +130,15 @@ function withOptions(parser: Argv, specs: readonly OptionSpec[]): Argv {
   return parser;
 }
 
+/** `--share` becomes `--share=on`: yargs would take the next word for its value. */
+function withBareTexts(argv: readonly string[], specs: readonly OptionSpec[]): string[] {
+  const end = argv.includes('--') ? argv.indexOf('--') : argv.length;
+  return argv.map((argument, index) => {
+    const bare = index < end ? specs.find(({ name }) => `--${name}` === argument)?.bare : undefined;
+    return bare === undefined ? argument : `${argument}=${bare}`;
+  });
+}
+
 /** `--region x connect h` becomes `connect --region x h`: options may stand before the command. */
 function withCommandFirst(argv: readonly string[]): readonly string[] {
   const specs: readonly OptionSpec[] = OPTIONS;
@@ -136,7 +146,9 @@ function withCommandFirst(argv: readonly string[]): readonly string[] {
     const argument = argv[index] ?? '';
     if (argument === '--') break;
     if (!argument.startsWith('-')) return [argument, ...argv.slice(0, index), ...argv.slice(index + 1)];
-    const takesNext = specs.some((spec) => spec.value !== undefined && `--${spec.name}` === argument);
+    const takesNext = specs.some(
+      (spec) => spec.value !== undefined && spec.bare === undefined && `--${spec.name}` === argument,
+    );
     if (takesNext) index += 1;
   }
   return argv;

@@ -23,8 +23,10 @@ async function fromProc(pid: number): Promise<string | undefined> {
       readFile(`/proc/${pid}/stat`, 'utf8'),
     ]);
     // The name is in parentheses and may contain anything, parentheses too.
-    const start = stat.slice(stat.lastIndexOf(')') + 2).split(' ')[START_FIELD];
-    return start === undefined ? undefined : `${bootId.trim()}/${start}`;
+    const [state, ...fields] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    const start = fields[START_FIELD - 1];
+    // Z: it has ended, and its parent has not asked yet.
+    return start === undefined || state === 'Z' ? undefined : `${bootId.trim()}/${start}`;
   } catch {
     return undefined;
   }

@@ -35,15 +35,22 @@ const TRACE_LIMIT_MS = 300;
 /** After a failed session, how long TerminateSession may still take to answer. Milliseconds. */
 const TERMINATE_ANSWER_MS = 250;
 
+export interface ConnectHooks {
+  /** StartSession has answered. */
+  readonly onStarted?: (() => void) | undefined;
+  /** A moment in which nobody waits for this process, if there is one. */
+  readonly onCalm?: (() => void) | undefined;
+}
+
 /**
  * `request` is made from `args`. Resolves with the exit status; rejects with the ProxyError to be reported. All output
- * has left by then. `onCalm` is called in a moment in which nobody waits for this process, if there is one.
+ * has left by then.
  */
 export async function runConnect(
   args: ConnectArgs,
   io: CliIo,
   request: SessionRequest,
-  onCalm: () => void = () => {},
+  hooks: ConnectHooks = {},
 ): Promise<number> {
   const log = openLog(args, io);
   const wallClock = (): number => systemClock.wallNow();
@@ -64,7 +71,7 @@ export async function runConnect(
     trace,
     destination,
     onInputEnd: () => watch.inputEnded(),
-    onCalm,
+    hooks,
   });
   watch.start();
   flightFile.start();
@@ -100,7 +107,7 @@ interface ProxyParts {
   readonly recorder: FlightRecorder;
   readonly trace: SessionTrace;
   readonly onInputEnd: () => void;
-  readonly onCalm: () => void;
+  readonly hooks: ConnectHooks;
   /** Target and port as typed. */
   readonly destination: string;
 }
@@ -149,10 +156,13 @@ class Proxy {
       },
       onOutputGone: () => this.shutDown(EXIT_READER_GONE),
     });
-    this.#calmWatch = new CalmWatch(() => {
-      const { sentBytes = 0, receivedBytes = 0 } = this.#session?.stats() ?? {};
-      return sentBytes + receivedBytes;
-    }, parts.onCalm);
+    this.#calmWatch = new CalmWatch(
+      () => {
+        const { sentBytes = 0, receivedBytes = 0 } = this.#session?.stats() ?? {};
+        return sentBytes + receivedBytes;
+      },
+      () => parts.hooks.onCalm?.(),
+    );
     this.sessionEvents = {
       onStage: (stage) => {
         recorder.event(systemClock.now(), 'stage', { stage });
@@ -161,6 +171,7 @@ class Proxy {
       onStarted: (started) => {
         recorder.describe({ sessionId: started.sessionId, instanceId: started.instanceId });
         trace.begin(started, destination);
+        parts.hooks.onStarted?.();
       },
       onTerminated: () => {
         this.#isOver = true;

@@ -31,6 +31,8 @@ export interface SessionRecord extends StartedSession {
   readonly parentPid: number;
   /** Name of the parent's program, where it is known. */
   readonly parentName: string | undefined;
+  /** The keeper's, for many connections. */
+  readonly isShared: boolean;
 }
 
 export interface FoundRecord extends SessionRecord {
@@ -46,11 +48,13 @@ export interface RecordFacts {
   readonly destination: string;
   /** Milliseconds since the epoch. */
   readonly startedAt: number;
+  /** The keeper's, for many connections. */
+  readonly isShared?: boolean;
 }
 
 /** Writes the record of a session of this process. Its path. Throws CONFIG_INVALID. */
 export async function writeSessionRecord(env: Environment, facts: RecordFacts): Promise<string> {
-  const { started, destination, startedAt } = facts;
+  const { started, destination, startedAt, isShared = false } = facts;
   const [directory, processStart, parentName] = await Promise.all([
     openStateFolder(env, FOLDER),
     processIdentity(process.pid),
@@ -66,6 +70,7 @@ export async function writeSessionRecord(env: Environment, facts: RecordFacts): 
     startedAt,
     parentPid: process.ppid,
     parentName,
+    isShared,
   };
   return writeStateFile(directory, fileName(started.sessionId), `${JSON.stringify(record)}\n`);
 }
@@ -113,6 +118,7 @@ function parseRecord(text: string | undefined): SessionRecord | undefined {
     ssmEndpoint: textOf(fields['ssmEndpoint']),
     processStart: textOf(fields['processStart']),
     parentName: textOf(fields['parentName']),
+    isShared: fields['isShared'] === true,
   };
 }
 

@@ -34,8 +34,8 @@ export class SessionTrace {
   }
 
   /** The session exists. Its record comes a little later, when there is time. */
-  begin(started: StartedSession, destination: string): void {
-    this.#facts = { started, destination, startedAt: this.#wallClock() };
+  begin(started: StartedSession, destination: string, { isShared = false } = {}): void {
+    this.#facts = { started, destination, startedAt: this.#wallClock(), isShared };
     this.#writeAfter(AFTER_START_MS);
   }
 

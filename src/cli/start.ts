@@ -4,7 +4,6 @@
  */
 import { asProxyError } from '../errors.ts';
 import { readConnectArgs, splitConnectLine } from './connect-args.ts';
-import { sessionRequest } from './connect-request.ts';
 import { CrashGuard } from './crash-guard.ts';
 import { parseDestination } from './destination.ts';
 import { endProcess } from './end-process.ts';
@@ -12,17 +11,22 @@ import type { CliIo } from './io.ts';
 import { processIo } from './io.ts';
 import type { Packs } from './packs.ts';
 import { formatError } from './report.ts';
+import { connectCommand } from './run-connect.ts';
 import { configuredValues } from './settings/config-path.ts';
+
+/** Not a command for people: how the process that keeps shared sessions is started (src/keeper/launch.ts). */
+const KEEPER_WORD = 'keeper-process';
 
 async function runCommand(argv: readonly string[], io: CliIo, packs: Packs): Promise<number> {
   const line = splitConnectLine(argv);
   if (line !== undefined) {
     const { target } = parseDestination(line.target, line.port);
     const args = readConnectArgs(line, io.env, await configuredValues(io.env, target));
-    const request = sessionRequest(args);
-    packs.load('connect');
-    const { runConnect } = await import('./proxy.ts');
-    return runConnect(args, io, request, () => packs.save());
+    return connectCommand(args, io, packs);
+  }
+  if (argv[0] === KEEPER_WORD) {
+    const { runKeeperProcess } = await import('./keeper-process.ts');
+    return runKeeperProcess(io);
   }
   if (argv[0]?.startsWith('complete-') === true) {
     const { answerQuery, isQuery } = await import('./completion/query.ts');

@@ -1,6 +1,6 @@
 /**
  * Splits a command line into words and options by the options table, without yargs: this is all that a
- * `connect` started by ssh has to load. It accepts `--name value`, `--name=value`, switches and `--`, and gives up
+ * `connect` started by ssh has to load. It accepts `--name value`, `--name=value`, switches, `--name` where a value is optional, and `--`, and gives up
  * (undefined) on anything else; yargs then decides, and words the complaint. A test holds the two to the same answer.
  */
 import type { OptionSpec } from './options.ts';
@@ -36,6 +36,8 @@ export function tokenize(argv: readonly string[], specs: readonly OptionSpec[]):
       text = 'true';
     } else if (equals >= 0) {
       text = argument.slice(equals + 1);
+    } else if (spec.bare !== undefined) {
+      text = spec.bare;
     } else {
       index += 1;
       const next = argv[index];

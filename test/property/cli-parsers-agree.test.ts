@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import { readConnectArgs, splitConnectLine } from '../../src/cli/connect-args.ts';
 import type { ConnectArgs } from '../../src/cli/connect-args.ts';
 import { optionsOf } from '../../src/cli/options.ts';
+import type { OptionSpec } from '../../src/cli/options.ts';
 import { parseCommandLine } from '../../src/cli/parse-command-line.ts';
 import { ProxyError } from '../../src/errors.ts';
 import { forSeeds, randomInteger } from '../support/random.ts';
@@ -25,6 +26,7 @@ const values: Readonly<Record<string, readonly string[]>> = {
   document: ['Own-Doc', 'arn:aws:ssm:us-east-1:123456789012:document/Own'],
   parameter: ['a=1', 'a=2', 'portNumber=22', 'constructor=x'],
   'connect-timeout': ['30', '30s', '2m', '0.5'],
+  share: ['on', 'off', '10m'],
   pace: ['safe', 'off', '1500'],
   'log-level': ['debug', 'trace', 'error'],
   'log-file': ['/tmp/a file.log', 'x'],
@@ -54,9 +56,10 @@ function randomLine(random: Random): string[] {
   const oneIn = (count: number): boolean => randomInteger(random, 1, count) === 1;
   const pieces: string[][] = [];
   for (let left = randomInteger(random, 0, 4); left > 0; left -= 1) {
-    const { name, value } = pick(random, optionsOf('connect'));
+    const { name, value, bare }: OptionSpec = pick(random, optionsOf('connect'));
     const choices = values[name] ?? ANY_VALUE;
-    if (value === undefined) pieces.push([`--${name}`]);
+    if (value === undefined || (bare !== undefined && oneIn(2))) pieces.push([`--${name}`]);
+    else if (bare !== undefined) pieces.push([`--${name}=${pick(random, choices)}`]);
     else if (oneIn(2)) pieces.push([`--${name}=${pick(random, choices)}`]);
     else pieces.push([`--${name}`, pick(random, choices)]);
   }

@@ -32,6 +32,11 @@ function assertPart(page: string, name: string, text: string): void {
   );
 }
 
+function optionForm(name: string, { value, bare }: OptionSpec): string {
+  if (value === undefined) return name;
+  return bare === undefined ? `${name} ${value}` : `${name}[=${value}]`;
+}
+
 function code(text: string | undefined): string {
   return text === undefined ? '' : `\`${text}\``;
 }
@@ -41,7 +46,7 @@ test('the options table is that of the code', () => {
   const rows = options.map((option) => [
     [option.short === undefined ? undefined : `-${option.short}`, `--${option.name}`]
       .filter((name) => name !== undefined)
-      .map((name) => code(option.value === undefined ? name : `${name} ${option.value}`))
+      .map((name) => code(optionForm(name, option)))
       .join(', '),
     option.commands.length === COMMANDS.length ? 'all' : option.commands.join(', '),
     code(option.env),

@@ -105,6 +105,23 @@ export const SESSION_OPTIONS = [
     commands: LIVE,
   },
   {
+    name: 'share',
+    value: 'TIME',
+    bare: 'on',
+    env: 'SSM_PROXY_SHARE',
+    defaultText: 'off; 10m with --share alone',
+    help: 'all connections to a node ride on one session, which a background process keeps for TIME after the last one',
+    commands: ['connect'],
+  },
+  {
+    name: 'share-sessions',
+    value: 'N',
+    env: 'SSM_PROXY_SHARE_SESSIONS',
+    defaultText: '4',
+    help: 'most sessions for one node, when those that there are have much to carry',
+    commands: ['connect'],
+  },
+  {
     name: 'quiet',
     value: undefined,
     env: 'SSM_PROXY_QUIET',

@@ -9,6 +9,8 @@ export const COMMANDS = [
   'list',
   'sessions',
   'config',
+  'status',
+  'stop',
   'login',
   'logout',
   'ssh-config',
@@ -27,6 +29,8 @@ export interface OptionSpec {
   readonly short?: string;
   /** What stands for the value in help texts, unit included; undefined for a switch. */
   readonly value: string | undefined;
+  /** Text that stands for the option without a value, which can then only be given as `--name=value`. */
+  readonly bare?: string;
   /** May be given several times; its variable holds a comma-separated list. */
   readonly repeatable?: true;
   /** Environment variable that is used when the option is not given. */
@@ -56,6 +60,8 @@ export const READABLE: readonly CommandName[] = [
   'sessions',
   'config',
   'skypilot',
+  'status',
+  'stop',
   'emulator',
 ];
 /** Commands that write a `connect` line for other programs. */
