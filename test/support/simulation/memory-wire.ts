@@ -136,6 +136,7 @@ export class MemoryWire {
       if (!this.#isServiceOver && !this.#isClosing) this.#toClient.push(item);
     };
     const reset = (): void => {
+      if (this.#isServiceOver) return;
       this.#toClient.clear();
       this.#toService.clear();
       this.#isClosing = false;
