@@ -1,7 +1,7 @@
 /** `ssm-proxy resolve`: which instance a target is, and whether SSM reaches it, for people or as JSON. */
 import { ProxyError } from '../errors.ts';
-import { findInstance } from './find-instance.ts';
-import type { FoundInstance, ResolveRequest } from './find-instance.ts';
+import { findInstance } from '../find-instance.ts';
+import type { FoundInstance, ResolveRequest } from '../find-instance.ts';
 import type { CliIo } from './io.ts';
 import { openLog } from './log-file.ts';
 import type { LogRequest } from './log-file.ts';

@@ -1,16 +1,15 @@
 /** From a target to everything that EC2 and SSM say about its instance. For commands that report. */
-import type { AwsContext } from '../aws/context.ts';
-import { describeInstance } from '../aws/instance.ts';
-import type { Instance } from '../aws/instance.ts';
-import { agentStatus } from '../aws/ssm-session.ts';
-import type { AgentStatus } from '../aws/ssm-session.ts';
-import { parseTarget } from '../aws/target.ts';
-import { ProxyError } from '../errors.ts';
-import { checkAccounts, isEverywhere, targetContexts } from '../find-target.ts';
-import type { TargetRequest } from '../find-target.ts';
-import { locate } from '../locate.ts';
-import type { Log } from '../log.ts';
-import type { Environment } from './option-values.ts';
+import type { AwsContext } from './aws/context.ts';
+import { describeInstance } from './aws/instance.ts';
+import type { Instance } from './aws/instance.ts';
+import { agentStatus } from './aws/ssm-session.ts';
+import type { AgentStatus } from './aws/ssm-session.ts';
+import { parseTarget } from './aws/target.ts';
+import { ProxyError } from './errors.ts';
+import { checkAccounts, isEverywhere, targetContexts } from './find-target.ts';
+import type { TargetRequest } from './find-target.ts';
+import { locate } from './locate.ts';
+import type { Log } from './log.ts';
 
 export type ResolveRequest = TargetRequest;
 
@@ -21,7 +20,7 @@ export interface FoundInstance {
 
 export async function findInstance(
   request: ResolveRequest,
-  { env, log }: { readonly env: Environment; readonly log: Log },
+  { env, log }: { readonly env: NodeJS.ProcessEnv; readonly log: Log },
   signal: AbortSignal,
 ): Promise<FoundInstance> {
   const target = parseTarget(request.target);
