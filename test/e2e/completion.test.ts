@@ -26,11 +26,26 @@ before(async () => {
       privateIp,
       dial: { '22': { host: '127.0.0.1', port: 1 } },
     });
-  await add('my node', '10.0.9.1');
-  await add(`evil$(touch ${proof})`, '10.0.9.2');
+  await add('my&node', '10.0.9.1');
+  await add(`evil$(touch${'${IFS}'}${proof})`, '10.0.9.2');
   await add('-dash', '10.0.9.3');
   await add('twin', '10.0.9.4');
   await add('twin', '10.0.9.5');
+  for (const [role, privateIp] of [
+    ['head', '10.0.6.1'],
+    ['worker', '10.0.6.2'],
+  ] as const) {
+    const tags = { 'skypilot-cluster-name': 'train-1a2b3c', 'ray-node-type': role };
+    const name = `sky-train-1a2b3c-${role}`;
+    await cluster.emulator.controls.addInstance({
+      name,
+      privateIp,
+      tags,
+      dial: { '22': { host: '127.0.0.1', port: 1 } },
+    });
+  }
+  await add('gpu-1', '10.0.7.1');
+  await add('white space', '10.0.7.2');
   await add('db:main', '10.0.8.1');
   mkdirSync(join(cluster.directory, 'home', '.aws'));
   writeFileSync(
@@ -58,12 +73,14 @@ const LINES: readonly (readonly [what: string, keys: string, line: string | RegE
   ['the shells', 'ssm-proxy completion z\t', 'ssm-proxy completion zsh '],
   ['an address', 'ssm-proxy resolve 10.0.9.1\t', 'ssm-proxy resolve 10.0.9.1 '],
   ['the common part of addresses', 'ssm-proxy resolve 10.0.\t', 'ssm-proxy resolve 10.0.'],
-  ['a Name tag', 'ssm-proxy resolve my\t', 'ssm-proxy resolve my\\ node '],
+  ['a Name tag', 'ssm-proxy resolve my\t', 'ssm-proxy resolve my\\&node '],
   ['a Name tag with a colon', 'ssm-proxy resolve db:m\t', /^ssm-proxy resolve db\\?:main $/],
-  ['a Name tag with a command, quoted', 'ssm-proxy resolve ev\t', /^ssm-proxy resolve evil\\\$\\\(touch\\ /],
+  ['a Name tag with a command, quoted', 'ssm-proxy resolve ev\t', /^ssm-proxy resolve evil\\\$\\\(touch\\\$/],
   ['no name that begins with a dash', 'ssm-proxy resolve -d\t', 'ssm-proxy resolve -d'],
+  ['a node of a cluster', 'ssm-proxy resolve train-w\t', 'ssm-proxy resolve train-worker1 '],
+  ['no name with white space', 'ssm-proxy resolve whi\t', 'ssm-proxy resolve whi'],
   ['no name of two instances', 'ssm-proxy resolve tw\t', 'ssm-proxy resolve tw'],
-  ['a target after options', 'ssm-proxy wait --region us-east-1 --quiet my\t', /--quiet my\\ node $/],
+  ['a target after options', 'ssm-proxy wait --region us-east-1 --quiet my\t', /--quiet my\\&node $/],
   ['no second target', 'ssm-proxy connect 10.0.9.2 my\t', 'ssm-proxy connect 10.0.9.2 my'],
   ['a value', 'ssm-proxy connect --pace s\t', 'ssm-proxy connect --pace safe '],
   ['a value after a sign', 'ssm-proxy connect --pace=s\t', 'ssm-proxy connect --pace=safe '],
@@ -72,7 +89,7 @@ const LINES: readonly (readonly [what: string, keys: string, line: string | RegE
   [
     'a second target where there may be several',
     'ssm-proxy exec twin my\t',
-    'ssm-proxy exec twin my\\ node ',
+    'ssm-proxy exec twin my\\&node ',
   ],
   ['no target after two dashes', 'ssm-proxy exec my -- my\t', 'ssm-proxy exec my -- my'],
   ['a word that stands for itself', 'ssm-proxy config sh\t', 'ssm-proxy config show '],
@@ -84,9 +101,9 @@ const ONLY_BASH: typeof LINES = [
     'ssm-proxy --region us-east-1 reso\t',
     'ssm-proxy --region us-east-1 resolve ',
   ],
-  ['a Name tag in quotes', 'ssm-proxy resolve "my\t', 'ssm-proxy resolve "my node" '],
+  ['a Name tag in quotes', 'ssm-proxy resolve "gpu\t', 'ssm-proxy resolve "gpu-1" '],
   ['no name that means something in quotes', 'ssm-proxy resolve "ev\t', 'ssm-proxy resolve "ev'],
-  ['the rest of a quoted name', 'ssm-proxy resolve my\\ n\t', 'ssm-proxy resolve my\\ node '],
+  ['the rest of a quoted name', 'ssm-proxy resolve my\\&n\t', 'ssm-proxy resolve my\\&node '],
 ];
 
 for (const shell of ['bash', 'zsh'] as const) {
@@ -124,9 +141,9 @@ describe('fish completes', { skip: skipWithout('fish') }, () => {
     ['no option of another command', 'ssm-proxy resolve --forg', []],
     ['words of a choice', 'ssm-proxy sessions ', ['end', 'list']],
     ['targets', 'ssm-proxy resolve 10.0.9.', ['1', '2', '3', '4', '5'].map((end) => `10.0.9.${end}`)],
-    ['a Name tag', 'ssm-proxy connect --quiet my', ['my node']],
+    ['a Name tag', 'ssm-proxy connect --quiet my', ['my&node']],
     ['no second target', 'ssm-proxy resolve 10.0.9.2 my', []],
-    ['a second target where there may be several', 'ssm-proxy exec twin my', ['my node']],
+    ['a second target where there may be several', 'ssm-proxy exec twin my', ['my&node']],
     ['nothing after two dashes', 'ssm-proxy exec my -- my', []],
     ['values', 'ssm-proxy connect --pace ', ['off', 'safe']],
     ['values after a sign', 'ssm-proxy connect --pace=sa', ['--pace=safe']],
@@ -171,9 +188,10 @@ describe('what the scripts ask', () => {
     assert.ok(lines.includes(`${head?.name}\t${head?.privateIp} ${head?.instanceId} running`));
     assert.ok(lines.some((line) => line.startsWith('10.0.9.4\ttwin i-')));
     assert.ok(!lines.some((line) => line.startsWith(`${head?.privateIp}\t`)));
+    assert.ok(lines.some((line) => line.startsWith('train\t10.0.6.1 i-')));
     assert.equal(await ask('i-none'), '');
     assert.match(await ask(head?.instanceId.slice(0, 8) ?? ''), new RegExp(`^${head?.instanceId}\t`));
-    assert.match(await ask('ubuntu@10.0.9.1'), /^ubuntu@10\.0\.9\.1\tmy node i-/);
+    assert.match(await ask('ubuntu@10.0.9.1'), /^ubuntu@10\.0\.9\.1\tmy&node i-/);
   });
 
   test('AWS is asked once, and the answer is in a file for this user only', async () => {
@@ -202,7 +220,7 @@ describe('what the scripts ask', () => {
     writeFileSync(file, JSON.stringify(old));
     assert.match(await ask('my'), /^myth\t/);
     await until('the file is new', () => !readFileSync(file, 'utf8').includes('myth'));
-    assert.match(await ask('my'), /^my node\t/);
+    assert.match(await ask('my'), /^my&node\t/);
     await until('nothing runs', () => cluster.processes().length === 0);
   });
 

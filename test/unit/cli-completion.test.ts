@@ -48,10 +48,17 @@ test('candidates are bounded, and control characters reach neither words nor des
   const many = Array.from({ length: 1_500 }, (_, index) => ({
     instanceId: `i-${String(index).padStart(17, '0')}`,
     name: `n${index}`,
+    nodeName: undefined,
     privateIp: undefined,
     state: 'running',
   }));
   assert.equal(targetCandidates(many, '').length, 1_000);
-  const odd = { instanceId: 'i-1', name: 'two\nlines\t', privateIp: '10.0.0.1', state: 'running' };
+  const odd = {
+    instanceId: 'i-1',
+    name: 'two\nlines\t',
+    nodeName: undefined,
+    privateIp: '10.0.0.1',
+    state: 'running',
+  };
   assert.deepEqual(targetCandidates([odd], ''), [{ word: '10.0.0.1', meaning: 'two?lines? i-1 running' }]);
 });

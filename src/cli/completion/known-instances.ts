@@ -79,12 +79,17 @@ async function instancesOf(context: AwsContext): Promise<KnownInstance[]> {
   const { describeInstances } = await import('../../aws/ec2.ts');
   const signal = AbortSignal.timeout(REFRESH_LIMIT_MS);
   const records = await describeInstances(context, [['instance-state-name', ...LIVE_STATES]], { signal });
-  return records.map(({ instance: { instanceId, name, privateIp, state } }) => ({
-    instanceId,
-    name,
-    privateIp,
-    state,
-  }));
+  const { membership, numberWorkers, typedClusterName } = await import('../../aws/cluster-tags.ts');
+  const numbers = numberWorkers(records);
+  return records.map(({ instance: { instanceId, name, privateIp, state }, tags }) => {
+    const { cluster, role } = membership(tags) ?? {};
+    const number = numbers.get(instanceId);
+    const isNamed = cluster !== undefined && (role === 'head' || number !== undefined);
+    const nodeName = isNamed
+      ? `${typedClusterName(cluster)}${role === 'head' ? '' : `-worker${String(number)}`}`
+      : undefined;
+    return { instanceId, name, nodeName, privateIp, state };
+  });
 }
 
 /** One at a time: another one may be at it. */
@@ -117,9 +122,10 @@ function parseInstances(stored: unknown): readonly KnownInstance[] | undefined {
   if (!Array.isArray(stored)) return undefined;
   return stored.flatMap((entry: unknown) => {
     if (typeof entry !== 'object' || entry === null) return [];
-    const { instanceId, name, privateIp, state } = entry as Readonly<Record<string, unknown>>;
+    const { instanceId, name, nodeName, privateIp, state } = entry as Readonly<Record<string, unknown>>;
     if (typeof instanceId !== 'string') return [];
-    return [{ instanceId, name: textOr(name), privateIp: textOr(privateIp), state: textOr(state) ?? '' }];
+    const texts = { name: textOr(name), nodeName: textOr(nodeName), privateIp: textOr(privateIp) };
+    return [{ instanceId, ...texts, state: textOr(state) ?? '' }];
   });
 }
 

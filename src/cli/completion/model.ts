@@ -94,7 +94,7 @@ function wordOffer(place: string): Offer {
   const bare = place.replace(/\.\.|[<>[\]]/g, '');
   if (bare === place) return { kind: 'words', words: [bare] };
   // `[user@]<target>` is a target, too.
-  if (/^(user@)?(target|destination)s?$/.test(bare)) return { kind: 'targets' };
+  if (/^(user@)?(target|destination|name)s?$/.test(bare)) return { kind: 'targets' };
   return choice(bare);
 }
 

@@ -1,9 +1,13 @@
 /** From instances to words that a shell offers as targets. Pure. */
+import { parseTarget } from '../../aws/target.ts';
 
 /** What is kept of an instance between two key presses. */
 export interface KnownInstance {
   readonly instanceId: string;
+  /** The Name tag. */
   readonly name: string | undefined;
+  /** In its cluster: `train` for a head, `train-worker2`. */
+  readonly nodeName: string | undefined;
   readonly privateIp: string | undefined;
   readonly state: string;
 }
@@ -19,17 +23,18 @@ const MAX_CANDIDATES = 1_000;
 
 /**
  * Candidates that begin with `typed`, sorted. Before the first letter: one for each instance, the shortest way to name
- * it; then Name tags, addresses and IDs. `user@` before a target is kept. A name that several instances have is no
- * target; one that begins with a dash, has an end of line or the like is none that could be typed.
+ * it; then names in clusters, Name tags, addresses and IDs. `user@` before a target is kept. A name that several instances
+ * have is no target, and neither is one that means something else or could not be typed.
  */
 export function targetCandidates(instances: readonly KnownInstance[], typed: string): readonly Candidate[] {
   const owners = new Map<string, number>();
-  for (const { name } of instances) if (name !== undefined) owners.set(name, (owners.get(name) ?? 0) + 1);
+  for (const { name, nodeName } of instances) {
+    for (const each of new Set([name, nodeName])) {
+      if (each !== undefined) owners.set(each, (owners.get(each) ?? 0) + 1);
+    }
+  }
   const isUsable = (name: string | undefined): name is string =>
-    name !== undefined &&
-    owners.get(name) === 1 &&
-    /^[^\s-]/u.test(name) &&
-    !/[\p{C}\p{Zl}\p{Zp}]/u.test(name);
+    name !== undefined && owners.get(name) === 1 && isName(name);
 
   const [, user = ''] = /^([\w.-]+@)/.exec(typed) ?? [];
   const found = new Map<string, Candidate>();
@@ -40,13 +45,15 @@ export function targetCandidates(instances: readonly KnownInstance[], typed: str
     const meaning = about.filter((text) => text !== undefined && text !== '').join(' ');
     found.set(whole, { word: whole, meaning });
   };
-  for (const { instanceId, name, privateIp, state } of instances) {
-    const tag = isUsable(name) ? name : undefined;
-    const label = tag ?? printable(name);
-    const isBare = typed === user;
-    add(tag, [privateIp, instanceId, state]);
-    if (!isBare || tag === undefined) add(privateIp, [label, instanceId, state]);
-    if (!isBare || (tag === undefined && privateIp === undefined)) add(instanceId, [label, privateIp, state]);
+  const isBare = typed === user;
+  for (const { instanceId, name, nodeName, privateIp, state } of instances) {
+    const [best, second] = [...new Set([nodeName, name])].filter(isUsable);
+    const label = best ?? printable(name);
+    add(best, [privateIp, instanceId, state]);
+    if (!isBare) add(second, [label, privateIp, instanceId, state]);
+    if (!isBare || best === undefined) add(privateIp, [label, instanceId, state]);
+    if (!isBare || (best === undefined && privateIp === undefined))
+      add(instanceId, [label, privateIp, state]);
   }
   return [...found.values()].sort((a, b) => (a.word < b.word ? -1 : 1));
 }
@@ -54,4 +61,12 @@ export function targetCandidates(instances: readonly KnownInstance[], typed: str
 /** As it may stand in a description on one line. */
 function printable(text: string | undefined): string | undefined {
   return text?.replace(/[\p{C}\p{Zl}\p{Zp}]/gu, '?');
+}
+
+function isName(text: string): boolean {
+  try {
+    return parseTarget(text).kind === 'name' && !/[\p{C}\p{Zl}\p{Zp}]/u.test(text);
+  } catch {
+    return false;
+  }
 }
