@@ -128,6 +128,10 @@ export default tseslint.config(
     ),
   },
   {
+    files: ['src/check/**/*.ts'],
+    rules: noImports(['**/cli/**', '**/emulator/**'], 'checks find out; the command line says it.'),
+  },
+  {
     files: ['src/emulator/**/*.ts'],
     rules: noImports(
       [

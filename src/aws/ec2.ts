@@ -14,6 +14,7 @@ import type { CallOptions } from './call.ts';
 import { call } from './call.ts';
 import { clientCache } from './client-cache.ts';
 import type { AwsContext } from './context.ts';
+import { serviceErrorOf } from './errors.ts';
 import { parseIp } from './ip-address.ts';
 
 export const INSTANCE_STATES = [
@@ -42,6 +43,8 @@ export interface Instance {
   /** `unknown` for IDs, which were not looked up. */
   readonly state: InstanceState;
   readonly launchTime?: Date;
+  /** ARN of the instance profile, which holds the node's role. */
+  readonly instanceProfile?: string;
 }
 
 /** An instance as EC2 describes it: with everything that a target can name it by. */
@@ -103,6 +106,26 @@ export async function describeInstances(
     if (!token) return records;
   }
   throw new ProxyError('SERVICE_ERROR', `DescribeInstances did not end after ${String(MAX_PAGES)} pages`);
+}
+
+/** Whether DescribeInstances is allowed, without running it. ACCESS_DENIED, CREDENTIALS_*, ENDPOINT_UNREACHABLE and others. */
+export async function tryDescribeInstances(context: AwsContext, options: CallOptions): Promise<void> {
+  const command = new DescribeInstancesCommand({ DryRun: true });
+  try {
+    await call(
+      context,
+      {
+        operation: 'DescribeInstances',
+        send: (credentials, abortSignal) =>
+          clientOf(context, credentials, options).send(command, { abortSignal }),
+      },
+      options,
+    );
+  } catch (error) {
+    // The answer to a permitted dry run.
+    if (error instanceof ProxyError && serviceErrorOf(error.cause)?.code === 'DryRunOperation') return;
+    throw error;
+  }
 }
 
 /** Names (Name tags) by ID of the VPCs that match; VPCs without a name have an empty one. */
@@ -196,6 +219,7 @@ function asRecord(instance: SdkInstance, region: string): InstanceRecord | undef
       ...(instance.VpcId && { vpcId: instance.VpcId }),
       state: INSTANCE_STATES.find((state) => state === instance.State?.Name) ?? 'unknown',
       ...(instance.LaunchTime && { launchTime: instance.LaunchTime }),
+      ...(instance.IamInstanceProfile?.Arn && { instanceProfile: instance.IamInstanceProfile.Arn }),
     },
     addresses: [...addresses],
     dnsNames: [...dnsNames],

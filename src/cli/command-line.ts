@@ -67,6 +67,11 @@ async function runCommand(invocation: CommandInvocation, io: CliIo): Promise<num
       const { readListArgs, runList } = await import('./list.ts');
       return runList(readListArgs(words, options), io);
     }
+    case 'check': {
+      const [target, port] = expectWords(command, words, 0, 2);
+      const { readCheckArgs, runCheck } = await import('./check.ts');
+      return runCheck(readCheckArgs(target, port, options), io);
+    }
     case 'sessions': {
       const { readSessionsArgs, runSessions } = await import('./sessions.ts');
       return runSessions(readSessionsArgs(words, options), io);

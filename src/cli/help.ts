@@ -1,4 +1,5 @@
 /** Texts of `--help`, apart from the options. */
+import { check } from './help/check.ts';
 import { completion } from './help/completion.ts';
 import { config } from './help/config.ts';
 import { emulator } from './help/emulator.ts';
@@ -23,6 +24,7 @@ export const COMMAND_HELP: Readonly<Record<CommandName, CommandHelp>> = {
   shell,
   exec,
   list,
+  check,
   sessions,
   config,
   status,

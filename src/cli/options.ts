@@ -4,6 +4,7 @@
  * Options of `connect` and their variables are frozen: launchers store the line in a cluster's ssh config and run it
  * for as long as the cluster lives. New ones may be added, none may change its meaning.
  */
+import { CHECK_OPTIONS } from './options/check.ts';
 import { COMMON_OPTIONS } from './options/common.ts';
 import { EMULATOR_OPTIONS } from './options/emulator.ts';
 import { KIND_OPTIONS } from './options/kinds.ts';
@@ -22,6 +23,7 @@ export const OPTIONS = [
   ...SESSION_OPTIONS,
   ...KIND_OPTIONS,
   ...LIST_OPTIONS,
+  ...CHECK_OPTIONS,
   ...SESSIONS_OPTIONS,
   ...KEEPER_OPTIONS,
   ...LOGIN_OPTIONS,

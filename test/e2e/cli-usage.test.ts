@@ -15,6 +15,7 @@ for (const [name, args] of [
   ['help-shell.txt', ['shell', '--help']],
   ['help-exec.txt', ['exec', '--help']],
   ['help-list.txt', ['list', '--help']],
+  ['help-check.txt', ['check', '--help']],
   ['help-sessions.txt', ['sessions', '--help']],
   ['help-config.txt', ['config', '--help']],
   ['help-login.txt', ['login', '--help']],

@@ -32,7 +32,7 @@ export const SESSION_OPTIONS = [
     env: 'SSM_PROXY_DOCUMENT',
     defaultText: 'AWS-StartSSHSession',
     help: 'session document of your own (type Port)',
-    commands: ['connect', 'wait'],
+    commands: ['connect', 'wait', 'check'],
   },
   {
     name: 'parameter',
@@ -40,7 +40,7 @@ export const SESSION_OPTIONS = [
     repeatable: true,
     env: 'SSM_PROXY_PARAMETER',
     help: 'parameter of the session document; may be repeated',
-    commands: ['connect', 'wait'],
+    commands: ['connect', 'wait', 'check'],
   },
   {
     name: 'connect-timeout',

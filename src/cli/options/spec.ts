@@ -7,6 +7,7 @@ export const COMMANDS = [
   'shell',
   'exec',
   'list',
+  'check',
   'sessions',
   'config',
   'status',
@@ -42,19 +43,20 @@ export interface OptionSpec {
 }
 
 /** Commands that look for an instance. */
-export const TARGETED: readonly CommandName[] = ['connect', 'resolve', 'wait', 'shell', 'exec'];
+export const TARGETED: readonly CommandName[] = ['connect', 'resolve', 'wait', 'shell', 'exec', 'check'];
 /** Commands that call AWS. */
 export const API: readonly CommandName[] = [...TARGETED, 'list', 'sessions'];
 /** Commands that log in to SSO or out. */
 export const LOGIN: readonly CommandName[] = ['login', 'logout'];
 /** Commands that open a session. */
-export const SESSION: readonly CommandName[] = ['connect', 'wait', 'shell', 'exec'];
+export const SESSION: readonly CommandName[] = ['connect', 'wait', 'shell', 'exec', 'check'];
 /** Commands that stay in their session. */
 export const LIVE: readonly CommandName[] = ['connect', 'shell', 'exec'];
 /** Commands whose output programs can read. */
 export const READABLE: readonly CommandName[] = [
   'resolve',
   'wait',
+  'check',
   'exec',
   'list',
   'sessions',
