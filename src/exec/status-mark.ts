@@ -11,10 +11,16 @@ const END = '\x1b\\';
 const MAX_REST = 16;
 const BODY = /^(start|\d{1,3})$/;
 
-/** The text for the document. `nonce`: letters and digits that the output cannot know. */
+/**
+ * The text for the document. `nonce`: letters and digits that the output cannot know. Most agents give the text to
+ * `sh -c`; one in a container splits it into words and runs the first. A program and its arguments suits both.
+ */
 export function markedCommand(argv: readonly string[], nonce: string): string {
-  const mark = (what: string): string => `printf '\\033_ssm-proxy:${nonce}:%s\\033\\\\' ${what}`;
-  return `${mark('start')}; ${quoteWords(argv)}; s=$?; ${mark('$s')}; exit $s`;
+  const script = [
+    `m() { printf '\\033_ssm-proxy:${nonce}:%s\\033\\\\' "$1"; }`,
+    'm start; "$@"; s=$?; m "$s"; exit "$s"',
+  ].join('\n');
+  return quoteWords(['sh', '-c', script, 'ssm-proxy', ...argv]);
 }
 
 export class StatusMarks {
