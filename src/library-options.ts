@@ -2,6 +2,8 @@
 import type { Log } from './log.ts';
 import type { SessionRequest } from './open-session.ts';
 import { SAFE_MESSAGES_PER_SECOND } from './protocol/limits.ts';
+import type { PaceLesson } from './protocol/pace-search.ts';
+import type { PaceMemory } from './session/contract.ts';
 import { VERSION } from './version.ts';
 
 /** Where a target is looked for. */
@@ -40,11 +42,27 @@ export interface SessionOptions extends TargetOptions {
   readonly pingIntervalMs?: number;
   /** How long the answer to a ping may take, in ms; default 10 s. */
   readonly pongTimeoutMs?: number;
-  /** `safe` (default) is 900 messages of 1024 bytes a second, `off` has no limit, a number is messages a second. */
-  readonly pace?: 'safe' | 'off' | number;
+  /**
+   * Of uploads: `safe` (default) is 900 messages of 1024 bytes a second, `auto` begins there and goes as far as the path to
+   * a port takes, `off` has no limit, a number is messages a second.
+   */
+  readonly pace?: 'safe' | 'auto' | 'off' | number;
   /** Shown in CloudTrail; default: the name and version of this package. */
   readonly reason?: string;
 }
+
+/** What the pace `auto` has learnt in this process, by region and agent version. */
+const lessons = new Map<string, PaceLesson>();
+/** There are few regions and versions; whoever has more begins anew. */
+const MAX_LESSONS = 1000;
+
+const paceMemoryOfProcess = (region: string): PaceMemory => ({
+  recall: (agentVersion) => lessons.get(`${region} ${agentVersion}`),
+  learn(agentVersion, lesson) {
+    if (lessons.size >= MAX_LESSONS) lessons.clear();
+    lessons.set(`${region} ${agentVersion}`, lesson);
+  },
+});
 
 const DEFAULT_CONNECT_TIMEOUT_MS = 30_000;
 
@@ -68,7 +86,9 @@ export function sessionRequestOf(options: SessionOptions, what: string): Omit<Se
       pingIntervalMs: options.pingIntervalMs,
       pongTimeoutMs: options.pongTimeoutMs,
     },
-    messagesPerSecond: pace === 'safe' ? SAFE_MESSAGES_PER_SECOND : pace === 'off' ? undefined : pace,
+    messagesPerSecond:
+      pace === 'safe' || pace === 'auto' ? SAFE_MESSAGES_PER_SECOND : pace === 'off' ? undefined : pace,
+    autoPace: pace === 'auto' ? paceMemoryOfProcess : undefined,
     reason: options.reason ?? `ssm-proxy/${VERSION} ${what}`,
   };
 }

@@ -13,7 +13,8 @@ import type { OptionTexts } from './tokens.ts';
 export type Environment = Readonly<Record<string, string | undefined>>;
 
 /** How fast `connect` uploads: `safe` stays below what the service allows, `rate` is in messages of 1 KiB. */
-export type Pace = { kind: 'safe' } | { kind: 'off' } | { kind: 'rate'; messagesPerSecond: number };
+export type Pace =
+  { kind: 'safe' } | { kind: 'auto' } | { kind: 'off' } | { kind: 'rate'; messagesPerSecond: number };
 
 /** What the config file says for an option. */
 export interface ConfiguredValue {
@@ -132,9 +133,10 @@ export class OptionReader {
     const given = this.#last(name);
     if (given === undefined || given.text === 'safe') return { kind: 'safe' };
     if (given.text === 'off') return { kind: 'off' };
+    if (given.text === 'auto') return { kind: 'auto' };
     const messagesPerSecond = wholeNumber(given.text, 1, MAX_MESSAGES_PER_SECOND);
     if (messagesPerSecond === undefined)
-      throw unusable(given, 'safe, off or a number of messages per second');
+      throw unusable(given, 'safe, auto, off or a number of messages per second');
     return { kind: 'rate', messagesPerSecond };
   }
 

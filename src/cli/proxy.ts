@@ -19,6 +19,7 @@ import { FlightFile } from './flight-file.ts';
 import type { CliIo } from './io.ts';
 import { openLog } from './log-file.ts';
 import { processFacts } from './session-facts.ts';
+import type { PaceFile } from './pace-file.ts';
 import { SessionTrace } from './session-trace.ts';
 import { ShutdownWatch } from './shutdown-watch.ts';
 import { StatusLine } from './status-line.ts';
@@ -73,13 +74,14 @@ export async function runConnect(
     onInputEnd: () => watch.inputEnded(),
     hooks,
   });
+  const paceFile = args.pace.kind === 'auto' ? await openPaceFile(io.env, wallClock) : undefined;
   watch.start();
   flightFile.start();
   io.crashGuard?.takeOver((error) => proxy.crash(error));
   proxy.start();
   try {
     const session = await openSession(
-      request,
+      paceFile === undefined ? request : { ...request, autoPace: (region) => paceFile.memory(region) },
       { env: io.env, clock: systemClock, log, recorder },
       proxy.sessionEvents,
       abort.signal,
@@ -95,9 +97,14 @@ export async function runConnect(
     status.clear();
     watch.stop();
     proxy.stop();
-    await within(TRACE_LIMIT_MS, proxy.endTrace());
+    await within(TRACE_LIMIT_MS, Promise.all([proxy.endTrace(), paceFile?.written()]));
     log.close();
   }
+}
+
+async function openPaceFile(env: CliIo['env'], wallNow: () => number): Promise<PaceFile> {
+  const { PaceFile } = await import('./pace-file.ts');
+  return new PaceFile(env, wallNow);
 }
 
 interface ProxyParts {

@@ -14,6 +14,8 @@ export const QUEUE_TIMEOUT_MS = 300_000;
 export function messagesPerSecond(pace: Pace): number | undefined {
   switch (pace.kind) {
     case 'safe':
+    // Where it begins.
+    case 'auto':
       return SAFE_MESSAGES_PER_SECOND;
     case 'off':
       return undefined;

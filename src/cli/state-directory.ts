@@ -14,7 +14,7 @@ import { isAbsolute, join } from 'node:path';
 import { ProxyError } from '../errors.ts';
 import type { Environment } from './option-values.ts';
 
-export type StateFolder = 'flight-records' | 'sessions';
+export type StateFolder = 'flight-records' | 'pace' | 'sessions';
 
 const PRIVATE_DIRECTORY = 0o700;
 const PRIVATE_FILE = 0o600;

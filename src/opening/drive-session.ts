@@ -11,6 +11,7 @@ import type { Log } from '../log.ts';
 import { explain, silent } from '../session-errors.ts';
 import type { SessionSubject } from '../session-errors.ts';
 import type { SessionPurpose } from '../session-purpose.ts';
+import type { PaceMemory } from '../session/contract.ts';
 import type { FlightRecorder } from '../session/flight-recorder.ts';
 import type { SessionApi, SessionEvents, SessionOutcome, SessionTimes } from '../session/session.ts';
 import { Session } from '../session/session.ts';
@@ -30,6 +31,8 @@ export interface DriveRequest {
   readonly timeLimitName: string | undefined;
   /** Undefined: no pace. */
   readonly messagesPerSecond: number | undefined;
+  /** Makes the pace `auto`: where what was learnt in a region is kept. */
+  readonly autoPace?: ((region: string) => PaceMemory) | undefined;
   /** Times of the session that differ from the defaults. */
   readonly times?: SessionTimes | undefined;
   /** From the data channel's opening to the end of the handshake, in ms; default 30 s. */
@@ -82,6 +85,7 @@ export async function driveSession(
     {
       ...{ grant, targetId, ...request.times },
       messagesPerSecond: request.messagesPerSecond,
+      autoPace: request.autoPace?.(context.region),
       handshakeTimeoutMs: request.handshakeTimeoutMs,
       pendingLimitBytes: request.pendingLimitBytes,
     },

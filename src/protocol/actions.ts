@@ -1,5 +1,6 @@
 /** What a channel asks its driver to do. Performed in order; none of them may call back into the channel. */
 import type { ProxyError } from '../errors.ts';
+import type { PaceLesson } from './pace-search.ts';
 import type { DataKeyRequest, SessionFacts } from './handshake.ts';
 
 export type Action =
@@ -16,6 +17,8 @@ export type Action =
   /** A Flag message of the agent (ConnectToPortError). */
   | { readonly kind: 'flag'; readonly flag: number }
   | { readonly kind: 'exitCode'; readonly exitCode: number }
+  /** The pace `auto` has learnt something: keep it for the next session with such an agent. */
+  | { readonly kind: 'paceLearnt'; readonly agentVersion: string; readonly lesson: PaceLesson }
   /** `write` returned false and there is room again. */
   | { readonly kind: 'writable' }
   /** Something arrived that was dropped, refused or odd: for the log and the flight recorder. */

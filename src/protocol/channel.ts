@@ -37,6 +37,7 @@ import {
 } from './payloads.ts';
 import type { TerminalSize } from './payloads.ts';
 import { RecentAcks } from './recent-acks.ts';
+import type { PaceLesson } from './pace-search.ts';
 import { Sender } from './sender.ts';
 import type { SenderOptions } from './sender.ts';
 import { REACK_DUPLICATES_FROM, TERMINATE_FLAG_ABOVE, compareVersions } from './versions.ts';
@@ -45,6 +46,8 @@ export interface ChannelOptions extends SenderOptions {
   readonly sessionId: string;
   /** Target as given to StartSession: part of the KMS encryption context. */
   readonly targetId: string;
+  /** Makes the pace `auto` (pace-search.ts): what was learnt with agents of this version, undefined for nothing. */
+  readonly recallPace?: ((agentVersion: string) => PaceLesson | undefined) | undefined;
   /** From the first link to HandshakeComplete. */
   readonly handshakeTimeoutMs?: number;
   /** Unpredictable bytes, for message ids and nonces. The result is used before the next call. */
@@ -105,7 +108,8 @@ export class Channel {
       send: (payloadType, payload) => this.#sendControl(payloadType, payload),
       emit: (action) => this.#actions.push(action),
     });
-    this.#sender = new Sender(options, (sequenceNumber, payloadType, payload) =>
+    const senderOptions = { ...options, isPaceAuto: options.recallPace !== undefined };
+    this.#sender = new Sender(senderOptions, (sequenceNumber, payloadType, payload) =>
       this.#encodeStream(sequenceNumber, payloadType, payload),
     );
   }
@@ -164,6 +168,8 @@ export class Channel {
     this.#now = now;
     this.#isLinkUp = false;
     this.#outgoing = [];
+    this.#sender.cut(now);
+    this.#reportLesson();
   }
 
   /** One whole binary message. The channel may keep views of it. */
@@ -241,6 +247,8 @@ export class Channel {
   terminate(now: number): boolean {
     this.#now = now;
     this.#sender.dropPending();
+    this.#sender.end();
+    this.#reportLesson();
     const version = this.facts?.agentVersion;
     const isUnderstood = version === undefined || compareVersions(version, TERMINATE_FLAG_ABOVE) > 0;
     if (this.state !== 'ready' || !this.#isLinkUp || !isUnderstood) return false;
@@ -322,7 +330,7 @@ export class Channel {
       case MESSAGE_TYPE.ACKNOWLEDGE:
         if (!this.#isIntact(message)) return;
         this.#isPaused = false;
-        this.#sender.outbox.acknowledge(parseAcknowledge(message.payload), this.#now);
+        this.#sender.acknowledge(parseAcknowledge(message.payload), this.#now);
         if (this.#isLinkUp) this.#sender.resendDue(this.#now, undefined, this.#outgoing);
         return;
       // The service makes these three: digest and lengths may be anything, so the type alone decides.
@@ -330,6 +338,7 @@ export class Channel {
         this.#isPaused = false;
         return;
       case MESSAGE_TYPE.PAUSE_PUBLICATION:
+        if (!this.#isPaused) this.#sender.paused(this.#now);
         this.#isPaused = true;
         this.#odd('paused', 'the service asks to pause');
         return;
@@ -387,6 +396,7 @@ export class Channel {
         return;
       case PAYLOAD_TYPE.HANDSHAKE_COMPLETE:
         this.#handshake.receiveComplete(payload);
+        this.#searchPace();
         return;
       case PAYLOAD_TYPE.FLAG:
         this.#actions.push({ kind: 'flag', flag: parseFlag(payload) });
@@ -420,6 +430,9 @@ export class Channel {
       output = 'the service closed the session and its reason cannot be read';
     }
     this.#isClosed = true;
+    this.#sender.cut(this.#now);
+    this.#sender.end();
+    this.#reportLesson();
     this.#actions.push({ kind: 'closed', output, isTruncated: this.#inbox.waitingMessages > 0 });
   }
 
@@ -434,6 +447,21 @@ export class Channel {
     if (!this.#isGateOpen()) return;
     const mayWriteOn = this.#sender.pump(PAYLOAD_TYPE.OUTPUT, this.#now, this.#outgoing);
     if (mayWriteOn) this.#actions.push({ kind: 'writable' });
+    this.#reportLesson();
+  }
+
+  /** Only port sessions drop trial messages without a trace. */
+  #searchPace(): void {
+    const { recallPace } = this.#options;
+    const facts = this.facts;
+    if (recallPace === undefined || facts?.sessionType !== 'Port' || this.state !== 'ready') return;
+    this.#sender.searchPace(recallPace(facts.agentVersion ?? ''));
+  }
+
+  #reportLesson(): void {
+    const lesson = this.#sender.takeLesson();
+    if (lesson === undefined) return;
+    this.#actions.push({ kind: 'paceLearnt', agentVersion: this.facts?.agentVersion ?? '', lesson });
   }
 
   /** Handshake messages and flags: ahead of the window, and kept for the next link when there is none. */

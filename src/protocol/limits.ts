@@ -30,6 +30,24 @@ export const WINDOW_IDLE_MS = 1000;
 export const BASE_LIFE_MS = 30_000;
 export const WINDOW_BASE_FACTOR = 9 / 8;
 export const WINDOW_BASE_SLACK_MS = 2;
+/** The pace `auto` (pace-search.ts). Largest payload: the real agent takes any (its reader has no limit, and its port
+ * plugin writes a payload as it comes: agent/session/communicator and plugins/port of amazon-ssm-agent); with the
+ * envelope this one stays below the 64 KiB at which a gateway would cut. Beyond 32 KiB were no reports. */
+export const AUTO_PAYLOAD_MAX_BYTES = 60 * 1024;
+/** With payloads of this size no more than the safe number of messages is needed. */
+export const AUTO_RATE_BELOW_BYTES = 16 * 1024;
+export const AUTO_RATE_FACTOR = 4 / 3;
+export const AUTO_RATE_MAX = 4000;
+/** Full use after which a step counts as proven. Milliseconds. */
+export const AUTO_PAYLOAD_STEP_MS = 500;
+export const AUTO_RATE_STEP_MS = 3000;
+/** A step is blamed for what happens within this time. Milliseconds. */
+export const AUTO_BLAME_MS = 5000;
+/** No step for so long after a pause without a step to blame; a third of it after one. Milliseconds. */
+export const AUTO_HOLD_MS = 30_000;
+/** So many messages lost, and more than 2 %, are too many. */
+export const AUTO_LOSSES = 8;
+
 /** Bytes accepted from the user and not yet sent; above this `write` asks the source to wait. */
 export const PENDING_HIGH_WATER_BYTES = 128 * 1024;
 

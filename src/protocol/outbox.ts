@@ -20,7 +20,9 @@ import { SendWindow } from './window.ts';
 
 interface Entry {
   readonly sequenceNumber: number;
-  readonly encoded: Buffer;
+  encoded: Buffer;
+  /** What goes instead of it when it has to be sent again. */
+  readonly resendAs: Buffer | undefined;
   /** Stream bytes, for the window; 0 for handshake messages and flags. */
   readonly streamBytes: number;
   readonly isStreamData: boolean;
@@ -102,11 +104,15 @@ export class Outbox {
     return this.#isStreamDataAcked;
   }
 
-  /** Records a new message, encoded with `nextSequenceNumber`. It counts as sent at `now`. */
-  add(encoded: Buffer, streamBytes: number, now: number): void {
+  /**
+   * Records a new message, encoded with `nextSequenceNumber`. It counts as sent at `now`. `resendAs`: another form of
+   * it, of which the far end makes the same, for the case that this one does not pass.
+   */
+  add(encoded: Buffer, streamBytes: number, now: number, resendAs?: Buffer): void {
     const entry: Entry = {
       sequenceNumber: this.#nextSequenceNumber,
       encoded,
+      resendAs,
       streamBytes,
       isStreamData: streamBytes > 0,
       lastSentMs: now,
@@ -126,6 +132,11 @@ export class Outbox {
     this.#unackedStreamBytes += streamBytes;
     this.#slots.push(entry);
     this.#append(entry);
+  }
+
+  /** True when this message waits for its acknowledgement and was sent more than once. */
+  isResent(sequenceNumber: number): boolean {
+    return (this.#slots[sequenceNumber - this.#firstSlot]?.resends ?? 0) > 0;
   }
 
   /** An acknowledgement arrived. Returns false when nothing waits for it (a repeated or a foreign one). */
@@ -228,6 +239,7 @@ export class Outbox {
     entry.lastSentMs = now;
     entry.transmission = this.#nextTransmission;
     if (entry.resends === 0) this.#resentStreamBytes += entry.streamBytes;
+    if (entry.resendAs !== undefined) entry.encoded = entry.resendAs;
     entry.resends += 1;
     this.#nextTransmission += 1;
     this.#resends += 1;

@@ -6,15 +6,22 @@
 const WHOLE = 1 - 1e-6;
 
 export class Pacer {
-  readonly #perMs: number;
-  readonly #burst: number;
+  #perMs = 0;
+  #burst = 1;
+  readonly #mostBurst: number;
   #tokens: number;
   #updatedMs: number | undefined;
 
   constructor(messagesPerSecond: number, burst: number) {
-    this.#perMs = messagesPerSecond / 1000;
-    this.#burst = Math.max(1, Math.min(burst, messagesPerSecond / 10));
+    this.#mostBurst = burst;
+    this.setRate(messagesPerSecond);
     this.#tokens = this.#burst;
+  }
+
+  /** From the next refill on. */
+  setRate(messagesPerSecond: number): void {
+    this.#perMs = messagesPerSecond / 1000;
+    this.#burst = Math.max(1, Math.min(this.#mostBurst, messagesPerSecond / 10));
   }
 
   /** Takes one token when there is a whole one. */

@@ -3,6 +3,7 @@ import type { Clock } from '../clock.ts';
 import type { ProxyError } from '../errors.ts';
 import type { Log } from '../log.ts';
 import type { DataKeyOutcome, DataKeyRequest, SessionFacts } from '../protocol/handshake.ts';
+import type { PaceLesson } from '../protocol/pace-search.ts';
 import type { Connect } from '../transport/transport.ts';
 import type { FlightRecorder } from './flight-recorder.ts';
 
@@ -59,11 +60,19 @@ export interface SessionTimes {
   readonly renewAfterMs?: number | undefined;
 }
 
+/** What the pace `auto` has learnt on such paths. Neither call may throw. */
+export interface PaceMemory {
+  recall(agentVersion: string): PaceLesson | undefined;
+  learn(agentVersion: string, lesson: PaceLesson): void;
+}
+
 export interface SessionOptions extends SessionTimes {
   readonly grant: SessionGrant;
   readonly targetId: string;
   /** Undefined: no pace. */
   readonly messagesPerSecond: number | undefined;
+  /** Makes the pace `auto`; `messagesPerSecond` is then the safe one. */
+  readonly autoPace?: PaceMemory | undefined;
   /** From the first link to the end of the handshake, in ms; default 30 s. */
   readonly handshakeTimeoutMs?: number | undefined;
   /** Bytes that wait to be sent, above which `write` returns false; default 128 KiB. */

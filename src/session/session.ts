@@ -15,9 +15,16 @@ import type { LogFields } from '../log.ts';
 import type { Action } from '../protocol/actions.ts';
 import type { ChannelStats } from '../protocol/channel.ts';
 import { Channel } from '../protocol/channel.ts';
+import type { PaceLesson } from '../protocol/pace-search.ts';
 import type { DataKeyOutcome, DataKeyRequest, SessionFacts } from '../protocol/handshake.ts';
 import type { TerminalSize } from '../protocol/payloads.ts';
-import type { SessionDependencies, SessionEvents, SessionOptions, SessionOutcome } from './contract.ts';
+import type {
+  PaceMemory,
+  SessionDependencies,
+  SessionEvents,
+  SessionOptions,
+  SessionOutcome,
+} from './contract.ts';
 import { HeldData } from './held-data.ts';
 import { LifeWatch } from './life-watch.ts';
 import type { LifeFacts } from './life-watch.ts';
@@ -56,6 +63,7 @@ export class Session {
   readonly #life: LifeWatch;
   readonly #held: HeldData;
 
+  readonly #autoPace: PaceMemory | undefined;
   #timer: TimerHandle | undefined;
   #timerAt = Infinity;
   #seenProgress = 0;
@@ -70,11 +78,13 @@ export class Session {
     const { clock, randomBytes } = dependencies;
     this.#sessionId = options.grant.sessionId;
     this.#dependencies = dependencies;
+    this.#autoPace = options.autoPace;
     this.#events = events;
     this.#channel = new Channel({
       sessionId: options.grant.sessionId,
       targetId: options.targetId,
       messagesPerSecond: options.messagesPerSecond,
+      recallPace: options.autoPace?.recall.bind(options.autoPace),
       pendingLimitBytes: options.pendingLimitBytes,
       ...(options.handshakeTimeoutMs !== undefined && { handshakeTimeoutMs: options.handshakeTimeoutMs }),
       randomBytes,
@@ -278,6 +288,9 @@ export class Session {
       case 'dataKeyWanted':
         void this.#fetchDataKey(action.request);
         return;
+      case 'paceLearnt':
+        this.#paceLearnt(action.agentVersion, action.lesson);
+        return;
       case 'writable':
         this.#events.onWritable();
         return;
@@ -302,6 +315,16 @@ export class Session {
         void this.terminate({ kind: 'failed', error: action.error });
         return;
     }
+  }
+
+  #paceLearnt(agentVersion: string, lesson: PaceLesson): void {
+    const { payloadBytes, messagesPerSecond, trial } = lesson;
+    this.#note('pace', {
+      payloadBytes,
+      messagesPerSecond,
+      trial: trial === undefined ? undefined : `${trial.payloadBytes} x ${trial.messagesPerSecond}`,
+    });
+    this.#autoPace?.learn(agentVersion, lesson);
   }
 
   #send(messages: readonly Buffer[]): void {

@@ -1,8 +1,8 @@
 /**
  * Messages as masked binary WebSocket frames (RFC 6455 5.2), many in one buffer: one write, one TLS record, one copy.
  *
- * `ws` makes two small writes per message, masks byte by byte, and costs twice as much (docs/performance.md). The
- * mask key is unpredictable and new for every frame (RFC 6455 5.3).
+ * `ws` makes two small writes per message and masks byte by byte. The mask key is unpredictable and new for every frame
+ * (RFC 6455 5.3).
  */
 import { randomFillSync } from 'node:crypto';
 

@@ -9,6 +9,8 @@ export interface Path {
   /** Infinity: no bound. */
   bytesPerSecond: number;
   roundTripMs: number;
+  /** Larger payloads vanish on the way. */
+  dropAboveBytes?: number;
 }
 
 export interface Load {
@@ -69,14 +71,14 @@ export class Bottleneck {
     for (let first = this.#acknowledgements[this.#next]; first !== undefined && first.at <= this.now;) {
       this.#next += 1;
       const before = this.sender.outbox.unackedStreamBytes;
-      this.sender.outbox.acknowledge(first.sequenceNumber, this.now);
+      this.sender.acknowledge(first.sequenceNumber, this.now);
       this.arrivedBytes += before - this.sender.outbox.unackedStreamBytes;
       this.sender.resendDue(this.now, undefined, outgoing);
       first = this.#acknowledgements[this.#next];
     }
     while (this.#load.isBulk && this.sender.hasRoom()) this.sender.write(Buffer.alloc(64 * 1024));
     this.sender.pump(1, this.now, outgoing);
-    const deadline = this.sender.deadline(this.now, false, undefined);
+    const deadline = this.sender.deadline(this.now, true, undefined);
     if (deadline !== undefined && deadline <= this.now) this.sender.resendDue(this.now, undefined, outgoing);
     for (const message of outgoing) this.#transmit(message);
   }
@@ -86,6 +88,7 @@ export class Bottleneck {
     this.longestWaitMs = Math.max(this.longestWaitMs, this.waitMs);
     const transmitMs = ((message.length - 4 + ENVELOPE_BYTES) * 1000) / this.#path.bytesPerSecond;
     this.#pipeFreeAt = Math.max(this.#pipeFreeAt, this.now) + transmitMs;
+    if (message.length - 4 > (this.#path.dropAboveBytes ?? Infinity)) return;
     const at = this.#pipeFreeAt + this.#path.roundTripMs;
     this.#acknowledgements.push({ at, sequenceNumber: message.readUInt32BE(0) });
   }

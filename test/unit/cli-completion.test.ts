@@ -38,7 +38,7 @@ test('the tables are read as they are written', () => {
   assert.deepEqual([offer('exec')?.words, offer('exec')?.hasMore], [[{ kind: 'targets' }], true]);
   assert.deepEqual(offer('sessions')?.words[0], { kind: 'words', words: ['list', 'end'] });
   const valueOf = (name: string) => offer('connect')?.options.find((option) => option.name === name)?.value;
-  assert.deepEqual(valueOf('pace'), { kind: 'words', words: ['safe', 'off'] });
+  assert.deepEqual(valueOf('pace'), { kind: 'words', words: ['safe', 'auto', 'off'] });
   assert.deepEqual(valueOf('log-file'), { kind: 'files' });
   assert.deepEqual(valueOf('vpc'), { kind: 'none' });
   assert.equal(valueOf('quiet'), undefined);

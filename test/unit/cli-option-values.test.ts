@@ -53,6 +53,7 @@ test('a duration that is not given is the default', () => {
 for (const [text, expected] of [
   ['safe', { kind: 'safe' }],
   ['off', { kind: 'off' }],
+  ['auto', { kind: 'auto' }],
   ['1', { kind: 'rate', messagesPerSecond: 1 }],
   ['2500', { kind: 'rate', messagesPerSecond: 2500 }],
 ] as const) {

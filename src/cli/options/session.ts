@@ -98,10 +98,10 @@ export const SESSION_OPTIONS = [
   },
   {
     name: 'pace',
-    value: 'safe|off|N',
+    value: 'safe|auto|off|N',
     env: 'SSM_PROXY_PACE',
     defaultText: 'safe',
-    help: 'uploads: safe (900), off, or N messages of 1 KiB per second',
+    help: 'uploads: safe (900), auto (connect: what the path takes), off, or N messages of 1 KiB per second',
     commands: LIVE,
   },
   {
