@@ -109,6 +109,11 @@ async function runCommand(invocation: CommandInvocation, io: CliIo): Promise<num
       const { readSkypilotArgs, runSkypilot } = await import('./skypilot.ts');
       return runSkypilot(readSkypilotArgs(words, options, texts, io.env), io);
     }
+    case 'policy': {
+      const [kind = ''] = expectWords(command, words, 1, 1);
+      const { readPolicyArgs, runPolicy } = await import('./policy.ts');
+      return runPolicy(readPolicyArgs(kind, options), io);
+    }
     case 'emulator': {
       expectWords(command, words, 0, 0);
       const { readEmulatorArgs, runEmulator } = await import('./emulator.ts');

@@ -7,6 +7,7 @@ import { exec, shell } from './help/kinds.ts';
 import { list } from './help/list.ts';
 import { status, stop } from './help/keeper.ts';
 import { login, logout } from './help/login.ts';
+import { policy } from './help/policy.ts';
 import { connect, resolve, wait } from './help/session.ts';
 import { sessions } from './help/sessions.ts';
 import { skypilot } from './help/skypilot.ts';
@@ -33,6 +34,7 @@ export const COMMAND_HELP: Readonly<Record<CommandName, CommandHelp>> = {
   logout,
   'ssh-config': sshConfig,
   skypilot,
+  policy,
   emulator,
   completion,
 };

@@ -11,6 +11,7 @@ import { KIND_OPTIONS } from './options/kinds.ts';
 import { KEEPER_OPTIONS } from './options/keeper.ts';
 import { LOGIN_OPTIONS } from './options/login.ts';
 import { LIST_OPTIONS } from './options/list.ts';
+import { POLICY_OPTIONS } from './options/policy.ts';
 import { SESSION_OPTIONS } from './options/session.ts';
 import { SESSIONS_OPTIONS } from './options/sessions.ts';
 import { WRITING_OPTIONS } from './options/ssh-config.ts';
@@ -28,6 +29,7 @@ export const OPTIONS = [
   ...KEEPER_OPTIONS,
   ...LOGIN_OPTIONS,
   ...WRITING_OPTIONS,
+  ...POLICY_OPTIONS,
   ...EMULATOR_OPTIONS,
   ...COMMON_OPTIONS,
 ] as const;

@@ -22,6 +22,7 @@ for (const [name, args] of [
   ['help-logout.txt', ['logout', '--help']],
   ['help-ssh-config.txt', ['ssh-config', '--help']],
   ['help-skypilot.txt', ['skypilot', '--help']],
+  ['help-policy.txt', ['policy', '--help']],
   ['help-emulator.txt', ['emulator', '--help']],
   ['help-completion.txt', ['completion', '--help']],
 ] as const) {
@@ -75,6 +76,9 @@ for (const [args, message] of [
   [['resolve', 'a', 'b'], 'resolve takes no argument "b"'],
   [['sessions', 'kill'], 'sessions has no action "kill"'],
   [['sessions', 'end'], 'it is not said which sessions to end'],
+  [['policy', 'all'], 'there is no policy for "all"'],
+  [['policy', 'node', '--tag', 'a=b'], 'the policy of a node cannot be narrowed'],
+  [['policy', 'user', '--format', 'hcl'], '--format "hcl" cannot be used'],
   [['config', 'set'], 'config takes no argument "set"'],
   [['connect', 'host', '--account', '1-2'], '--account "1-2" cannot be used'],
   [['emulator', '--nodes', '0'], '--nodes "0" cannot be used'],

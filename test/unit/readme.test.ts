@@ -8,6 +8,7 @@ import { COMMAND_HELP } from '../../src/cli/help.ts';
 import { COMMANDS, OPTIONS } from '../../src/cli/options.ts';
 import type { OptionSpec } from '../../src/cli/options.ts';
 import { ERROR_TABLE } from '../../src/errors.ts';
+import { userPolicy } from '../../src/policy/policies.ts';
 import { packageFacts, projectRoot } from '../support/cli.ts';
 import { assertGolden } from '../support/golden.ts';
 
@@ -83,9 +84,10 @@ test('every npm script that the README names exists', () => {
   for (const name of named) assert.ok(scripts.includes(name), name);
 });
 
-test('the policy in the README is JSON', () => {
+test('the policy in the README is the one that ssm-proxy policy prints', () => {
   const [, policy = ''] = /```json\n([^]*?)```/.exec(readme) ?? [];
-  assert.deepEqual((JSON.parse(policy) as { Version: string }).Version, '2012-10-17');
+  const scope = { account: undefined, regions: [], tags: {}, uses: ['connect'] } as const;
+  assert.deepEqual(JSON.parse(policy), userPolicy(scope));
 });
 
 test('package.json lists the manual pages that the build makes', () => {

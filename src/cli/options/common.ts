@@ -1,6 +1,6 @@
 /** Options that most commands have. */
 import type { OptionSpec } from './spec.ts';
-import { API, COMMANDS, LOGIN, READABLE, TARGETED, WRITING } from './spec.ts';
+import { API, COMMANDS, LOGIN, READABLE, TARGETED, SCOPED, WRITING } from './spec.ts';
 
 export const COMMON_OPTIONS = [
   {
@@ -9,7 +9,7 @@ export const COMMON_OPTIONS = [
     env: 'SSM_PROXY_REGION',
     defaultText: 'as the AWS CLI finds it',
     help: 'AWS region; several, or all that the account has, are searched for the target',
-    commands: [...API, ...WRITING],
+    commands: [...API, ...SCOPED],
   },
   {
     name: 'profile',
@@ -25,7 +25,7 @@ export const COMMON_OPTIONS = [
     env: 'SSM_PROXY_ACCOUNT',
     defaultText: 'any',
     help: 'fail unless the credentials belong to this account (twelve digits)',
-    commands: [...TARGETED, 'list', ...WRITING],
+    commands: [...TARGETED, 'list', ...SCOPED],
   },
   {
     name: 'endpoint-url',

@@ -1,6 +1,6 @@
 /** Options of the commands that find an instance or open a session. */
 import type { OptionSpec } from './spec.ts';
-import { LIVE, SESSION, TARGETED, WRITING } from './spec.ts';
+import { LIVE, SESSION, TARGETED, SCOPED, WRITING } from './spec.ts';
 
 export const SESSION_OPTIONS = [
   {
@@ -24,7 +24,7 @@ export const SESSION_OPTIONS = [
     repeatable: true,
     env: 'SSM_PROXY_TAG',
     help: 'only instances with this tag; may be repeated',
-    commands: [...TARGETED, 'list', ...WRITING],
+    commands: [...TARGETED, 'list', ...SCOPED],
   },
   {
     name: 'document',

@@ -16,6 +16,7 @@ export const COMMANDS = [
   'logout',
   'ssh-config',
   'skypilot',
+  'policy',
   'emulator',
   'completion',
 ] as const;
@@ -68,3 +69,5 @@ export const READABLE: readonly CommandName[] = [
 ];
 /** Commands that write a `connect` line for other programs. */
 export const WRITING: readonly CommandName[] = ['ssh-config', 'skypilot'];
+/** Commands that take a scope for what they write, and call nobody. */
+export const SCOPED: readonly CommandName[] = [...WRITING, 'policy'];

@@ -1,0 +1,132 @@
+/**
+ * The least IAM policies: of the person or role that connects, and of the nodes. The README shows the first one, and a
+ * test holds the two together. Pure.
+ */
+
+/** One statement of a policy, in IAM's own words. */
+export interface Statement {
+  readonly Effect: 'Allow';
+  readonly Action: string | readonly string[];
+  readonly Resource: string | readonly string[];
+  readonly Condition?: Readonly<Record<string, Readonly<Record<string, string | readonly string[]>>>>;
+}
+
+export interface Policy {
+  readonly Version: '2012-10-17';
+  readonly Statement: readonly Statement[];
+}
+
+export const USES = ['connect', 'shell', 'exec', 'forward'] as const;
+export type Use = (typeof USES)[number];
+
+export interface PolicyScope {
+  /** Twelve digits; undefined: any. */
+  readonly account: string | undefined;
+  /** Empty: any. */
+  readonly regions: readonly string[];
+  /** Tags that the instances must have. */
+  readonly tags: Readonly<Record<string, string>>;
+  readonly uses: readonly Use[];
+}
+
+interface DocumentName {
+  readonly name: string;
+  /** In the caller's account; those of AWS are in none. */
+  readonly isOwn: boolean;
+}
+
+const DOCUMENTS: Readonly<Record<Use, readonly DocumentName[]>> = {
+  connect: [{ name: 'AWS-StartSSHSession', isOwn: false }],
+  shell: [{ name: 'SSM-SessionManagerRunShell', isOwn: true }],
+  exec: [
+    { name: 'AWS-StartNonInteractiveCommand', isOwn: false },
+    { name: 'AWS-StartInteractiveCommand', isOwn: false },
+  ],
+  forward: [
+    { name: 'AWS-StartPortForwardingSession', isOwn: false },
+    { name: 'AWS-StartPortForwardingSessionToRemoteHost', isOwn: false },
+  ],
+};
+
+/** For the person or role that connects. */
+export function userPolicy(scope: PolicyScope): Policy {
+  const { account = '*', tags, regions } = scope;
+  const instances = [
+    ...arns(scope, (partition, region) => `arn:${partition}:ec2:${region}:${account}:instance/*`),
+    ...arns(scope, (partition, region) => `arn:${partition}:ssm:${region}:${account}:managed-instance/*`),
+  ];
+  const documents = scope.uses.flatMap((use) =>
+    DOCUMENTS[use].flatMap(({ name, isOwn }) =>
+      arns(
+        scope,
+        (partition, region) => `arn:${partition}:ssm:${region}:${isOwn ? account : '*'}:document/${name}`,
+      ),
+    ),
+  );
+  return policy([
+    {
+      ...allow(['ec2:DescribeInstances', 'ec2:DescribeVpcs', 'ssm:DescribeInstanceInformation'], '*'),
+      ...(regions.length > 0 && { Condition: { StringEquals: { 'aws:RequestedRegion': regions } } }),
+    },
+    // A condition on tags of the instance would not hold for the document, which has none.
+    ...(Object.keys(tags).length === 0
+      ? [allow('ssm:StartSession', [...instances, ...documents])]
+      : [
+          { ...allow('ssm:StartSession', instances), Condition: tagCondition(tags) },
+          allow('ssm:StartSession', documents),
+        ]),
+    allow(
+      ['ssm:ResumeSession', 'ssm:TerminateSession', 'ssmmessages:OpenDataChannel'],
+      arns(
+        scope,
+        (partition, region) => `arn:${partition}:ssm:${region}:${account}:session/\${aws:userid}-*`,
+      ),
+    ),
+  ]);
+}
+
+/** For the role of the nodes: what the agent needs for sessions. AmazonSSMManagedInstanceCore has it, and more. */
+export function nodePolicy(): Policy {
+  return policy([
+    allow(
+      [
+        'ssm:UpdateInstanceInformation',
+        'ssmmessages:CreateControlChannel',
+        'ssmmessages:CreateDataChannel',
+        'ssmmessages:OpenControlChannel',
+        'ssmmessages:OpenDataChannel',
+      ],
+      '*',
+    ),
+  ]);
+}
+
+function policy(statements: readonly Statement[]): Policy {
+  return { Version: '2012-10-17', Statement: statements };
+}
+
+/** One text stands alone, as people write it. */
+function allow(actions: string | readonly string[], resources: string | readonly string[]): Statement {
+  const [only, second] = typeof resources === 'string' ? [resources] : resources;
+  const resource = only !== undefined && second === undefined ? only : resources;
+  return { Effect: 'Allow', Action: actions, Resource: resource };
+}
+
+/** All tags of one condition have to match. */
+function tagCondition(tags: Readonly<Record<string, string>>): NonNullable<Statement['Condition']> {
+  const keys = Object.entries(tags).map(([key, value]) => [`ssm:resourceTag/${key}`, value] as const);
+  return { StringEquals: Object.fromEntries(keys) };
+}
+
+function arns(
+  { regions }: PolicyScope,
+  arn: (partition: string, region: string) => string,
+): readonly string[] {
+  if (regions.length === 0) return [arn('aws', '*')];
+  return regions.map((region) => arn(partitionOf(region), region));
+}
+
+function partitionOf(region: string): string {
+  if (region.startsWith('cn-')) return 'aws-cn';
+  return region.startsWith('us-gov-') ? 'aws-us-gov' : 'aws';
+}
