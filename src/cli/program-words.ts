@@ -16,7 +16,8 @@ export function programWords(
 ): readonly string[] {
   const file = realPath(script) ?? script;
   if (!isAbsolute && onPath(env).some((path) => realPath(path) === file)) return [NAME];
-  return [process.execPath, file];
+  // A single-file executable has itself in place of the script.
+  return file === realPath(process.execPath) ? [file] : [process.execPath, file];
 }
 
 /** The first of that name only: it is the one that would run. */

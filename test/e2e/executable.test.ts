@@ -72,6 +72,12 @@ describe('the executable', { skip: !canHoldPrograms && 'this Node cannot hold a 
     assert.deepEqual([status, stderr], [7, '']);
   });
 
+  test('writes itself into the lines that it prints', async () => {
+    const { stdout, stderr } = await cluster.run(executable, ['ssh-config'], { env: bare });
+    assert.equal(stderr, '');
+    assert.match(stdout.toString(), /^ +ProxyCommand '[^']+a folder\/ssm-proxy' connect %h %p$/m);
+  });
+
   test('comes with the licences of what is in it', () => {
     const text = readFileSync(join(cluster.directory, 'a folder', 'LICENSES.txt'), 'utf8');
     assert.match(text, /Node\.js/);
