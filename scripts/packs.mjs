@@ -25,6 +25,7 @@ const PACKS = [
       'src/aws/ssm-session.ts',
       'src/aws/stream-url.ts',
       'src/cli/session-registry.ts',
+      'src/transport/direct-agents.ts',
       'src/transport/websocket.ts',
     ],
   },

@@ -7,6 +7,7 @@ import type { AwsContext, AwsSettings } from './aws/context.ts';
 import { createAwsContext } from './aws/context.ts';
 import type { ProviderEnvironment } from './aws/provider-environment.ts';
 import { ALL_REGIONS, REGION_TO_ASK, enabledRegions } from './aws/regions.ts';
+import { parseTarget, regionOf } from './aws/target.ts';
 import { asProxyError } from './errors.ts';
 import type { Log } from './log.ts';
 
@@ -45,6 +46,14 @@ export async function createContexts(
     profiles.map((profile) => contextsOfProfile({ ...request, profile }, dependencies)),
   );
   return contexts.flat();
+}
+
+/** The same, for a target whose name may tell its region. */
+export function targetContexts(
+  request: ContextRequest & { readonly target: string },
+  dependencies: ContextDependencies,
+): Promise<AwsContext[]> {
+  return createContexts(request, { ...dependencies, targetRegion: regionOf(parseTarget(request.target)) });
 }
 
 /** A name with commas in it that exists is one profile. */

@@ -2,12 +2,12 @@
  * From a target as people write it to an instance ID and the AWS context (region, credentials) it lives in.
  */
 import type { AwsContext } from './aws/context.ts';
-import { needsEc2, parseTarget, regionOf } from './aws/target.ts';
+import { needsEc2, parseTarget } from './aws/target.ts';
 import type { Instance, Located } from './aws/instance.ts';
 import { ALL_REGIONS } from './aws/regions.ts';
 import type { Clock } from './clock.ts';
-import { createContexts } from './contexts.ts';
-import type { ContextDependencies, ContextRequest } from './contexts.ts';
+import { targetContexts } from './contexts.ts';
+import type { ContextRequest } from './contexts.ts';
 import { ProxyError } from './errors.ts';
 import type { Log } from './log.ts';
 import { persist } from './opening/persist.ts';
@@ -33,8 +33,8 @@ export interface FindTargetDependencies {
   readonly env: NodeJS.ProcessEnv;
   readonly clock: Clock;
   readonly log: Log;
-  /** Contexts to use again, from `targetContexts`; default: new ones. */
-  readonly contexts?: readonly AwsContext[] | undefined;
+  /** From `targetContexts`, to use again; default: new ones. */
+  readonly contexts?: readonly AwsContext[] | Promise<readonly AwsContext[]> | undefined;
 }
 
 /** How a target is looked up together with other processes. */
@@ -61,8 +61,8 @@ export async function findTarget(
   const { signal } = budget;
   const target = parseTarget(request.target);
   const listRegions = lookup?.listRegions;
-  const contexts =
-    dependencies.contexts ?? (await targetContexts(request, { ...dependencies, signal, listRegions }));
+  const contexts = await (dependencies.contexts ??
+    targetContexts(request, { ...dependencies, signal, listRegions }));
   if (signal.aborted) throw new ProxyError('CANCELLED', 'cancelled');
   const [first] = contexts;
   if (first !== undefined && contexts.length === 1 && !needsEc2(target) && 'id' in target) {
@@ -99,17 +99,6 @@ export async function findTarget(
     enter(`waiting for ${instance.instanceId} to run`);
     await sleep(clock, PENDING_POLL_MS, signal);
   }
-}
-
-/** Where to search for the target; see createContexts. */
-export function targetContexts(
-  request: TargetRequest,
-  dependencies: ContextDependencies,
-): Promise<AwsContext[]> {
-  return createContexts(request, {
-    ...dependencies,
-    targetRegion: regionOf(parseTarget(request.target)),
-  });
 }
 
 /** True for the search in all regions, of which an organization may have closed some. */

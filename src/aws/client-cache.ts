@@ -6,6 +6,7 @@ import type { EndpointService } from './endpoints.ts';
 import type { AwsContext } from './context.ts';
 import type { AwsCredentials } from './credentials.ts';
 import type { CallOptions } from './call.ts';
+import { SdkRequestHandler } from './request-handler.ts';
 import type { SdkClientConfig } from './sdk-client.ts';
 
 interface Kept<Client> {
@@ -24,7 +25,10 @@ export function clientCache<Client>(
     const cache = isSingle ? single : retrying;
     const kept = cache.get(context);
     if (kept?.credentials === credentials) return kept.client;
-    const config = context.clientConfig(service, credentials);
+    const config = {
+      ...context.clientConfig(service, credentials),
+      requestHandler: new SdkRequestHandler(context.requestParts),
+    };
     const client = create(isSingle ? { ...config, maxAttempts: 1 } : config);
     cache.set(context, { credentials, client });
     return client;

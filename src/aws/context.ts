@@ -6,6 +6,8 @@
 import type { Log } from '../log.ts';
 import { createNetwork } from '../transport/network.ts';
 import type { Network } from '../transport/network.ts';
+import type { ApiTimeouts, ClockSkew } from './api-timeouts.ts';
+import { API_TIMEOUTS } from './api-timeouts.ts';
 import { readConfigFiles } from './config-files.ts';
 import type { AwsCredentials } from './credentials.ts';
 import { CredentialStore } from './credentials.ts';
@@ -15,8 +17,7 @@ import { clientSettings, configuredEndpoint } from './endpoints.ts';
 import { selectProfile } from './profile.ts';
 import type { RegionSource } from './region.ts';
 import { checkRegion, chooseRegion } from './region.ts';
-import type { ApiTimeouts, ClockSkew } from './request-handler.ts';
-import { API_TIMEOUTS, SdkRequestHandler } from './request-handler.ts';
+import type { RequestParts } from './request-handler.ts';
 import type { SdkClientConfig } from './sdk-client.ts';
 import { sdkLogger, silenceVersionWarning } from './sdk-logger.ts';
 import { VERSION } from '../version.ts';
@@ -52,14 +53,22 @@ export interface AwsContext {
   readonly log: Log;
   /** From the provider chain; cached until shortly before they expire. CREDENTIALS_*, CONFIG_INVALID and others. */
   credentials(): Promise<AwsCredentials>;
+  /** Those that can be had without asking anybody, if there are any. */
+  readyCredentials(): AwsCredentials | undefined;
   /** From the provider chain, read again from scratch. */
   freshCredentials(): Promise<AwsCredentials>;
   /** The last resolved credentials, if they have not expired. */
   cachedCredentials(): AwsCredentials | undefined;
   /** Endpoint that flags, environment or config set for a service; undefined for the region's own. */
   endpoint(service: EndpointService): string | undefined;
-  /** For an SDK client of this service. */
-  clientConfig(service: EndpointService, credentials: AwsCredentials): SdkClientConfig;
+  /** True when the region's own endpoints are FIPS or dual-stack ones. */
+  readonly hasSpecialEndpoints: boolean;
+  /** For an SDK client of this service; its request handler is made from `requestParts` (client-cache.ts). */
+  clientConfig(
+    service: EndpointService,
+    credentials: AwsCredentials,
+  ): Omit<SdkClientConfig, 'requestHandler'>;
+  readonly requestParts: RequestParts;
   /** Now, by the clock of AWS as far as its answers have told. For signatures. */
   signingDate(): Date;
   /** Another region with the same identity and network. */
@@ -113,9 +122,12 @@ export async function createAwsContext(settings: AwsSettings): Promise<AwsContex
     network,
     log,
     credentials: () => store.get(),
+    readyCredentials: () => store.ready,
     freshCredentials: () => store.refresh(),
     cachedCredentials: () => store.current,
     endpoint: (service) => configuredEndpoint(service, endpoints),
+    hasSpecialEndpoints: client.useFipsEndpoint || client.useDualstackEndpoint,
+    requestParts: { network, timeouts, skew, log },
     clientConfig(service, credentials) {
       silenceVersionWarning();
       const endpoint = configuredEndpoint(service, endpoints);
@@ -125,7 +137,6 @@ export async function createAwsContext(settings: AwsSettings): Promise<AwsContex
         ...(endpoint !== undefined && { endpoint }),
         ignoreConfiguredEndpointUrls: true,
         credentials,
-        requestHandler: new SdkRequestHandler(network, timeouts, skew, log),
         logger: sdkLogger(log),
         customUserAgent: [['ssm-proxy', VERSION]],
         authSchemePreference: [],

@@ -7,21 +7,22 @@
  * AWS_PROFILE win and prints a warning about it). A profile that names a source of credentials is the only one
  * tried: the SDK would go on from a failed credential_process to the instance's role, another identity.
  *
+ * Keys in the environment, keys in a profile and what the AWS CLI has kept (credential-cache.ts) need no provider.
+ *
  * The SDK's providers read process.env, not an `env` given to us; only keys in the environment, the profile and the
  * places of the shared files are taken from that, unless they are lent it (provider-environment.ts).
  */
 import type { Log } from '../log.ts';
 import { ProxyError } from '../errors.ts';
 import type { Network } from '../transport/network.ts';
+import type { ApiTimeouts, ClockSkew } from './api-timeouts.ts';
 import type { ConfigFiles } from './config-files.ts';
-import { translateCredentialsError } from './credentials-error.ts';
 import type { ClientSettings } from './endpoints.ts';
+import { credentialCacheFile, readCachedCredentials, writeCachedCredentials } from './credential-cache.ts';
 import type { IniSection } from './ini-file.ts';
 import type { Profile } from './profile.ts';
 import { describeProfiles, namesCredentials, profileChain } from './profile.ts';
 import type { ProviderEnvironment } from './provider-environment.ts';
-import type { ApiTimeouts, ClockSkew } from './request-handler.ts';
-import { SdkRequestHandler } from './request-handler.ts';
 import { sdkLogger, silenceVersionWarning } from './sdk-logger.ts';
 
 /** Secrets: never to be logged. */
@@ -73,7 +74,7 @@ export class CredentialStore {
     const cached = this.#cached;
     if (cached !== undefined && timeLeftMs(cached) > RENEW_BEFORE_MS) return cached;
     try {
-      return await this.refresh();
+      return (cached === undefined ? this.#takeLocal() : undefined) ?? (await this.refresh());
     } catch (error) {
       const current = this.current;
       if (current === undefined) throw error;
@@ -82,6 +83,44 @@ export class CredentialStore {
       });
       return current;
     }
+  }
+
+  /** Those that can be had without asking anybody; undefined when they cannot. */
+  get ready(): AwsCredentials | undefined {
+    try {
+      return this.current ?? this.#takeLocal();
+    } catch {
+      return undefined;
+    }
+  }
+
+  /** From the environment, the profile itself or the AWS CLI's cache. Throws as `refresh`. */
+  #takeLocal(): AwsCredentials | undefined {
+    const { profile, env, log } = this.#settings;
+    const local = this.#fromEnvironment() ?? profileKeys(profile.settings) ?? this.#fromCache();
+    if (local === undefined || timeLeftMs(local) <= 0) return undefined;
+    this.#cached = local;
+    const source =
+      profile.namedBy !== 'flag' && env['AWS_ACCESS_KEY_ID'] ? 'environment' : `profile ${profile.name}`;
+    log.debug('credentials', { source, expires: local.expiration?.toISOString() });
+    return local;
+  }
+
+  #fromEnvironment(): AwsCredentials | undefined {
+    const { env, profile } = this.#settings;
+    return profile.namedBy === 'flag' ? undefined : environmentKeys(env);
+  }
+
+  #fromCache(): AwsCredentials | undefined {
+    const file = this.#cacheFile;
+    return file === undefined ? undefined : readCachedCredentials(file, Date.now());
+  }
+
+  get #cacheFile(): string | undefined {
+    const { profile, env, files } = this.#settings;
+    // Settings that cannot work are not to be covered by what once did.
+    profileChain(profile.name, files);
+    return credentialCacheFile(profile.settings, env);
   }
 
   /** Asks the sources again. Calls at the same time share one answer. */
@@ -93,13 +132,13 @@ export class CredentialStore {
   }
 
   async #resolve(): Promise<AwsCredentials> {
-    const { env, profile, log } = this.#settings;
+    const { profile, log } = this.#settings;
     const startedAt = performance.now();
-    const fromEnvironment = profile.namedBy === 'flag' ? undefined : environmentKeys(env);
-    const { providerEnvironment } = this.#settings;
+    const { env, providerEnvironment } = this.#settings;
+    // Keys in the profile are read again, too: by the provider, from the file.
+    const keys = this.#fromEnvironment();
     const credentials =
-      fromEnvironment ??
-      (await (providerEnvironment?.run(env, () => this.#fromProviders()) ?? this.#fromProviders()));
+      keys ?? (await (providerEnvironment?.run(env, () => this.#fromProviders()) ?? this.#fromProviders()));
     if (timeLeftMs(credentials) <= 0) {
       throw new ProxyError(
         'CREDENTIALS_EXPIRED',
@@ -110,8 +149,10 @@ export class CredentialStore {
       );
     }
     this.#cached = credentials;
+    const file = keys === undefined ? this.#cacheFile : undefined;
+    if (file !== undefined) writeCachedCredentials(file, profile.settings, credentials);
     log.debug('credentials', {
-      source: fromEnvironment === undefined ? `profile ${profile.name}` : 'environment',
+      source: keys === undefined ? `sources of profile ${profile.name}` : 'environment',
       expires: credentials.expiration?.toISOString(),
       ms: Math.round(performance.now() - startedAt),
     });
@@ -121,7 +162,8 @@ export class CredentialStore {
   async #fromProviders(): Promise<AwsCredentials> {
     const { profile, files, region, network, timeouts, skew, log, client } = this.#settings;
     const chain = profileChain(profile.name, files);
-    const requestHandler = new SdkRequestHandler(network, timeouts, skew, log);
+    const { SdkRequestHandler } = await import('./request-handler.ts');
+    const requestHandler = new SdkRequestHandler({ network, timeouts, skew, log });
     silenceVersionWarning();
     const logger = sdkLogger(log);
     const init = {
@@ -143,6 +185,7 @@ export class CredentialStore {
       const { defaultProvider } = await import('@aws-sdk/credential-provider-node');
       return await defaultProvider(init)();
     } catch (error) {
+      const { translateCredentialsError } = await import('./credentials-error.ts');
       throw translateCredentialsError({
         error,
         connection: requestHandler.lastFailure,
@@ -176,6 +219,20 @@ export class CredentialStore {
 function timeLeftMs(credentials: AwsCredentials | undefined): number {
   if (credentials === undefined) return 0;
   return credentials.expiration === undefined ? Infinity : credentials.expiration.getTime() - Date.now();
+}
+
+/** Keys that stand in the profile; a role or anything else that goes before them is for the SDK to follow. */
+function profileKeys(settings: IniSection): AwsCredentials | undefined {
+  const { aws_access_key_id: accessKeyId, aws_secret_access_key: secretAccessKey } = settings;
+  if (!accessKeyId || !secretAccessKey || settings['role_arn'] !== undefined) return undefined;
+  const sessionToken = settings['aws_session_token'];
+  const accountId = settings['aws_account_id'];
+  return {
+    accessKeyId,
+    secretAccessKey,
+    ...(sessionToken && { sessionToken }),
+    ...(accountId && { accountId }),
+  };
 }
 
 /** AWS_ACCESS_KEY_ID and what belongs to it. CREDENTIALS_MISSING when only half of the pair is there. */

@@ -2,7 +2,7 @@
  * The region: flag, the target's own name, AWS_REGION, AWS_DEFAULT_REGION, the profile, and on an EC2 instance at
  * last the instance's own, as AWS CLI v2 does.
  */
-import { request } from 'node:http';
+import type { request as httpRequest } from 'node:http';
 import { ProxyError } from '../errors.ts';
 import type { ConfigFiles } from './config-files.ts';
 import type { Profile } from './profile.ts';
@@ -81,6 +81,9 @@ async function instanceRegion(env: Environment): Promise<string | undefined> {
   const base = metadataEndpoint(env);
   if (base === undefined) return undefined;
   try {
+    // Loaded only here: this file is read before the first packet leaves.
+    const { request } = await import('node:http');
+    const ask = askWith(request);
     const token = await ask(base, 'PUT', '/latest/api/token', {
       'x-aws-ec2-metadata-token-ttl-seconds': TOKEN_TTL_SECONDS,
     });
@@ -104,23 +107,24 @@ function metadataEndpoint(env: Environment): URL | undefined {
 }
 
 /** Straight to the service, never through a proxy: the address is link-local. */
-function ask(base: URL, method: string, path: string, headers: Record<string, string>): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const signal = AbortSignal.timeout(METADATA_TIMEOUT_MS);
-    const sent = request(new URL(path, base), { method, headers, agent: false, signal }, (response) => {
-      let text = '';
-      response.setEncoding('latin1');
-      response.on('data', (chunk: string) => {
-        text += chunk;
-        if (text.length > MAX_METADATA_BYTES) sent.destroy(new Error('answer too long'));
+function askWith(request: typeof httpRequest) {
+  return (base: URL, method: string, path: string, headers: Record<string, string>): Promise<string> =>
+    new Promise((resolve, reject) => {
+      const signal = AbortSignal.timeout(METADATA_TIMEOUT_MS);
+      const sent = request(new URL(path, base), { method, headers, agent: false, signal }, (response) => {
+        let text = '';
+        response.setEncoding('latin1');
+        response.on('data', (chunk: string) => {
+          text += chunk;
+          if (text.length > MAX_METADATA_BYTES) sent.destroy(new Error('answer too long'));
+        });
+        response.on('error', reject);
+        response.on('end', () => {
+          if (response.statusCode === 200) resolve(text.trim());
+          else reject(new Error(`HTTP ${String(response.statusCode)}`));
+        });
       });
-      response.on('error', reject);
-      response.on('end', () => {
-        if (response.statusCode === 200) resolve(text.trim());
-        else reject(new Error(`HTTP ${String(response.statusCode)}`));
-      });
+      sent.on('error', reject);
+      sent.end();
     });
-    sent.on('error', reject);
-    sent.end();
-  });
 }

@@ -5,17 +5,9 @@
 import type http from 'node:http';
 import { NodeHttpHandler } from '@smithy/node-http-handler';
 import type { Network } from '../transport/network.ts';
+import type { ApiTimeouts, ClockSkew } from './api-timeouts.ts';
 import { sdkLogger } from './sdk-logger.ts';
 import type { Log } from '../log.ts';
-
-export interface ApiTimeouts {
-  /** TCP, and the HTTP proxy's and TLS handshakes where a proxy is used. Milliseconds. */
-  readonly connectMs: number;
-  /** From the start to the answer's headers, and the longest silence within the answer. Milliseconds. */
-  readonly requestMs: number;
-}
-
-export const API_TIMEOUTS: ApiTimeouts = { connectMs: 5_000, requestMs: 15_000 };
 
 type HandlerRequest = Parameters<NodeHttpHandler['handle']>[0];
 type HandlerOptions = Parameters<NodeHttpHandler['handle']>[1];
@@ -35,13 +27,15 @@ export function endpointOf(error: unknown): string | undefined {
   return undefined;
 }
 
-/** Server time minus ours; the SDK corrects its own signatures, this is for those that we make. */
-export interface ClockSkew {
-  offsetMs: number;
-}
-
 /** Answers are stamped with whole seconds and take their time: less than this is no skew. Milliseconds. */
 const SKEW_TOLERANCE_MS = 60_000;
+
+export interface RequestParts {
+  readonly network: Network;
+  readonly timeouts: ApiTimeouts;
+  readonly skew: ClockSkew;
+  readonly log: Log;
+}
 
 /** A request handler as SDK clients take it. */
 export class SdkRequestHandler {
@@ -53,7 +47,7 @@ export class SdkRequestHandler {
   readonly #handlers = new WeakMap<http.Agent, NodeHttpHandler>();
   #lastFailure: unknown;
 
-  constructor(network: Network, timeouts: ApiTimeouts, skew: ClockSkew, log: Log) {
+  constructor({ network, timeouts, skew, log }: RequestParts) {
     this.#network = network;
     this.#timeouts = timeouts;
     this.#skew = skew;

@@ -8,7 +8,7 @@ import type { CallerIdentity } from '../aws/caller-identity.ts';
 import { agentStatus } from '../aws/ssm-session.ts';
 import { createContexts } from '../contexts.ts';
 import { ProxyError, asProxyError } from '../errors.ts';
-import { targetContexts } from '../find-target.ts';
+import { targetContexts } from '../contexts.ts';
 import type { TargetRequest } from '../find-target.ts';
 import type { Log } from '../log.ts';
 import type { DocumentParameters } from '../session-purpose.ts';

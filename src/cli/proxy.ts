@@ -5,6 +5,7 @@
  * its parent has gone, or on a signal; in every case but the first it ends the session, and is gone within 2 s.
  * ssh ends its proxy with SIGHUP and the end of stdin; a killed ssh leaves only the end of stdin.
  */
+import type { AwsContext } from '../aws/context.ts';
 import { systemClock } from '../clock.ts';
 import { asProxyError } from '../errors.ts';
 import type { ProxyError } from '../errors.ts';
@@ -17,7 +18,7 @@ import { CalmWatch } from './calm-watch.ts';
 import type { ConnectArgs } from './connect-args.ts';
 import { FlightFile } from './flight-file.ts';
 import type { CliIo } from './io.ts';
-import { openLog } from './log-file.ts';
+import type { OpenLog } from './log-file.ts';
 import { processFacts } from './session-facts.ts';
 import type { PaceFile } from './pace-file.ts';
 import { SessionTrace } from './session-trace.ts';
@@ -36,24 +37,22 @@ const TRACE_LIMIT_MS = 300;
 /** After a failed session, how long TerminateSession may still take to answer. Milliseconds. */
 const TERMINATE_ANSWER_MS = 250;
 
-export interface ConnectHooks {
+export interface ConnectParts {
+  /** Made from the arguments. */
+  readonly request: SessionRequest;
+  /** Closed when the command ends. */
+  readonly log: OpenLog;
+  /** Of the request, if somebody has made them before. */
+  readonly contexts?: Promise<readonly AwsContext[]> | undefined;
   /** StartSession has answered. */
   readonly onStarted?: (() => void) | undefined;
   /** A moment in which nobody waits for this process, if there is one. */
   readonly onCalm?: (() => void) | undefined;
 }
 
-/**
- * `request` is made from `args`. Resolves with the exit status; rejects with the ProxyError to be reported. All output
- * has left by then.
- */
-export async function runConnect(
-  args: ConnectArgs,
-  io: CliIo,
-  request: SessionRequest,
-  hooks: ConnectHooks = {},
-): Promise<number> {
-  const log = openLog(args, io);
+/** Resolves with the exit status; rejects with the ProxyError to be reported. All output has left by then. */
+export async function runConnect(args: ConnectArgs, io: CliIo, parts: ConnectParts): Promise<number> {
+  const { request, log, contexts } = parts;
   const wallClock = (): number => systemClock.wallNow();
   const recorder = new FlightRecorder(processFacts(systemClock.wallNow()));
   const flightFile = new FlightFile(recorder, io.env, log, wallClock);
@@ -72,7 +71,7 @@ export async function runConnect(
     trace,
     destination,
     onInputEnd: () => watch.inputEnded(),
-    hooks,
+    hooks: parts,
   });
   const paceFile = args.pace.kind === 'auto' ? await openPaceFile(io.env, wallClock) : undefined;
   watch.start();
@@ -82,7 +81,7 @@ export async function runConnect(
   try {
     const session = await openSession(
       paceFile === undefined ? request : { ...request, autoPace: (region) => paceFile.memory(region) },
-      { env: io.env, clock: systemClock, log, recorder },
+      { env: io.env, clock: systemClock, log, recorder, contexts },
       proxy.sessionEvents,
       abort.signal,
     );
@@ -98,6 +97,11 @@ export async function runConnect(
     watch.stop();
     proxy.stop();
     await within(TRACE_LIMIT_MS, Promise.all([proxy.endTrace(), paceFile?.written()]));
+    // Connections that were opened ahead and not used.
+    void contexts?.then(
+      (made) => made.forEach((context) => context.close()),
+      () => {},
+    );
     log.close();
   }
 }
@@ -114,7 +118,7 @@ interface ProxyParts {
   readonly recorder: FlightRecorder;
   readonly trace: SessionTrace;
   readonly onInputEnd: () => void;
-  readonly hooks: ConnectHooks;
+  readonly hooks: Pick<ConnectParts, 'onStarted' | 'onCalm'>;
   /** Target and port as typed. */
   readonly destination: string;
 }

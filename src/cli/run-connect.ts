@@ -1,7 +1,9 @@
 /** `connect`, on a shared session or on one of its own. */
 import type { ConnectArgs } from './connect-args.ts';
 import { sessionRequest } from './connect-request.ts';
+import { secureHeadStart, takeHeadStart } from './head-start.ts';
 import type { CliIo } from './io.ts';
+import { openLog } from './log-file.ts';
 import type { Packs } from './packs.ts';
 
 /** Exit status. Rejects with the ProxyError to be reported. `packs`: where its code is, for a quick start. */
@@ -25,7 +27,12 @@ async function connectAlone(
 ): Promise<number> {
   // What can be done before the code of a session is loaded.
   const request = sessionRequest(args);
+  const log = openLog(args, io);
+  const headStart = await takeHeadStart(request, io.env, log);
+  await secureHeadStart(headStart);
   packs?.load('connect');
+  if (headStart.needsEc2) packs?.load('ec2');
   const { runConnect } = await import('./proxy.ts');
-  return runConnect(args, io, request, { onStarted, onCalm: () => packs?.save() });
+  const { contexts } = headStart;
+  return runConnect(args, io, { request, log, contexts, onStarted, onCalm: () => packs?.save() });
 }

@@ -5,7 +5,7 @@
 import { providerEnvironment } from '../aws/provider-environment.ts';
 import { regionOf, parseTarget } from '../aws/target.ts';
 import type { AwsContext } from '../aws/context.ts';
-import { targetContexts } from '../find-target.ts';
+import { targetContexts } from '../contexts.ts';
 import type { Log } from '../log.ts';
 import type { ConnectRequest } from './wire.ts';
 

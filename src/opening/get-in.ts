@@ -20,7 +20,7 @@ export interface Sharing {
    * undefined: that counts. Milliseconds.
    */
   readonly queueTimeoutMs: number | undefined;
-  /** Instances found by address serve others for a minute. */
+  /** Instances found by address serve others for three minutes. */
   readonly sharesLookups: boolean;
 }
 

@@ -1,6 +1,6 @@
 /**
- * DescribeInstances for addresses, shared by the processes of this user: an answer serves for a minute, and a process
- * that has to wait for its turn anyway lets another one ask for it. Whoever asks, asks for all who wait.
+ * DescribeInstances for addresses, shared by the processes of this user: an answer serves for three minutes, and a
+ * process that has to wait for its turn anyway lets another one ask for it. Whoever asks, asks for all who wait.
  *
  * Only an address that exactly one instance has, and that is running, is kept; everything else is asked anew.
  */
@@ -11,13 +11,12 @@ import { parseIp } from '../aws/ip-address.ts';
 import { enabledRegions } from '../aws/regions.ts';
 import type { Target } from '../aws/target.ts';
 import type { Clock } from '../clock.ts';
-import { accountOfKey, fingerprint } from '../gate/identity.ts';
+import { fingerprint } from '../gate/identity.ts';
 import type { LookupFiles } from '../gate/lookup-files.ts';
 import type { Log } from '../log.ts';
+import { ANSWER_LIFE_MS, lookupGroup } from './known-instance.ts';
 import type { StartQueue } from './start-queue.ts';
 
-/** How long an answer serves. Addresses are given to other machines, if rarely that soon. Milliseconds. */
-const ANSWER_LIFE_MS = 60_000;
 /** As long as any answer may live. Milliseconds. */
 const REGIONS_LIFE_MS = 600_000;
 /** Between two looks for an answer that others may bring: a part of the time that is left, within bounds. Milliseconds. */
@@ -57,7 +56,7 @@ export class SharedLookup {
     const { files, clock, log, queue, ask = askEc2 } = this.#parts;
     if (typeof value !== 'string' || furtherValues.length > 0 || parseIp(value) === undefined)
       return ask(context, filters, options);
-    const group = await groupOf(context, name, scope);
+    const group = await lookupGroup(context, name, scope);
     const known = this.#find(group, value);
     if (known !== undefined) return [known];
     files.wish(group, value);
@@ -80,7 +79,7 @@ export class SharedLookup {
     }
   };
 
-  /** What was found in one of several places less than a minute ago. The searches in all of them are saved. */
+  /** What was found in one of several places less than three minutes ago. The searches in all of them are saved. */
   async recall(contexts: readonly AwsContext[], target: Target, scope: Scope): Promise<Located | undefined> {
     if (!this.#isTrusting) return undefined;
     const { files, clock, log } = this.#parts;
@@ -113,7 +112,7 @@ export class SharedLookup {
   /** The regions of an account, which change once in a few years, from others of the last minutes or from EC2. */
   readonly listRegions: typeof enabledRegions = async (context, options) => {
     const { files, clock, listRegions = enabledRegions } = this.#parts;
-    const key = fingerprint('regions', await groupOf(context, 'regions', []));
+    const key = fingerprint('regions', await lookupGroup(context, 'regions', []));
     const known = files.find(key, REGIONS_LIFE_MS, clock.wallNow());
     if (isTexts(known) && known.length > 0) return known;
     const regions = await listRegions(context, options);
@@ -155,22 +154,9 @@ export class SharedLookup {
 const askEc2: DescribeInstances = async (...call) =>
   (await import('../aws/ec2.ts')).describeInstances(...call);
 
-/** Lookups with the same answer for everybody: same identity, region, endpoint, filter and scope. */
-async function groupOf(context: AwsContext, name: string, scope: readonly Ec2Filter[]): Promise<string> {
-  const { accessKeyId } = await context.credentials();
-  return fingerprint(
-    accountOfKey(accessKeyId),
-    context.profile ?? '',
-    context.region,
-    context.endpoint('EC2') ?? '',
-    name,
-    JSON.stringify(scope),
-  );
-}
-
 /** The same search by the same identities. */
 async function searchKey(contexts: readonly AwsContext[], target: Target, scope: Scope): Promise<string> {
-  const places = await Promise.all(contexts.map((context) => groupOf(context, 'search', [])));
+  const places = await Promise.all(contexts.map((context) => lookupGroup(context, 'search', [])));
   return fingerprint('search', ...places, target.text, JSON.stringify([scope.vpc, scope.tags]));
 }
 

@@ -9,7 +9,7 @@ import { needsEc2, parseTarget } from '../aws/target.ts';
 import type { Clock } from '../clock.ts';
 import { ProxyError, asProxyError } from '../errors.ts';
 import type { ErrorCode } from '../errors.ts';
-import { targetContexts } from '../find-target.ts';
+import { targetContexts } from '../contexts.ts';
 import type { FindTargetDependencies, TargetRequest } from '../find-target.ts';
 import type { OpenSessionEvents } from '../open-session.ts';
 import { formatSeconds } from './persist.ts';

@@ -5,8 +5,9 @@ import type { ClientSettings } from '../aws/endpoints.ts';
 import { clientSettings, configuredEndpoint } from '../aws/endpoints.ts';
 import { selectProfile } from '../aws/profile.ts';
 import type { Profile } from '../aws/profile.ts';
-import type { ClockSkew } from '../aws/request-handler.ts';
-import { API_TIMEOUTS, SdkRequestHandler } from '../aws/request-handler.ts';
+import type { ClockSkew } from '../aws/api-timeouts.ts';
+import { API_TIMEOUTS } from '../aws/api-timeouts.ts';
+import { SdkRequestHandler } from '../aws/request-handler.ts';
 import type { SdkLogger } from '../aws/sdk-logger.ts';
 import { sdkLogger, silenceVersionWarning } from '../aws/sdk-logger.ts';
 import type { Log } from '../log.ts';
@@ -73,7 +74,7 @@ export function createSsoAccess(settings: SsoAccessSettings): SsoAccess {
         ignoreConfiguredEndpointUrls: true,
         // None of these calls is signed: nothing may go looking for credentials.
         credentials: () => Promise.reject(new Error('calls of SSO are not signed')),
-        requestHandler: new SdkRequestHandler(network, API_TIMEOUTS, skew, log),
+        requestHandler: new SdkRequestHandler({ network, timeouts: API_TIMEOUTS, skew, log }),
         logger: sdkLogger(log),
         customUserAgent: [['ssm-proxy', VERSION]],
         authSchemePreference: [],

@@ -115,7 +115,7 @@ test('the second connection runs from the code cache, and says nothing about it'
   const first = times();
   assert.deepEqual(
     Object.keys(first).map((name) => name.split('-')[0]),
-    ['base', 'connect'],
+    ['base', 'connect', 'ec2'],
   );
   await loadedBy(['connect', '10.0.1.10'], { XDG_CACHE_HOME: cacheHome });
   assert.deepEqual(times(), first);

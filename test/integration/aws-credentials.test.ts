@@ -248,6 +248,19 @@ describe('assume-role', () => {
     assert.match(request?.headers.authorization ?? '', /\/us-west-2\/sts\/aws4_request/);
   });
 
+  it('is asked for once by several processes, and again for fresh credentials', async () => {
+    await using server = await serveHttp(sts());
+    setEnv({ AWS_ENDPOINT_URL_STS: server.url });
+    assert.equal(await keyId({ profile: 'role' }), 'ROLE-AKIDBASE');
+    assert.equal(await keyId({ profile: 'role' }), 'ROLE-AKIDBASE');
+    assert.equal(server.requests.length, 1);
+    const made = await context({ profile: 'role' });
+    assert.equal(made.readyCredentials()?.accessKeyId, 'ROLE-AKIDBASE');
+    await made.freshCredentials();
+    assert.equal(server.requests.length, 2);
+    made.close();
+  });
+
   it('goes through a chain of roles', async () => {
     await using server = await serveHttp(sts());
     setEnv({ AWS_ENDPOINT_URL: server.url });
