@@ -59,9 +59,15 @@ async function runCommand(invocation: CommandInvocation, io: CliIo): Promise<num
     }
     case 'exec': {
       const { commandWords } = invocation;
-      const targets = words.slice(0, words.length - (commandWords?.length ?? 0));
+      const targets = ownWords(invocation);
       const { readExecArgs, runExec } = await import('./exec.ts');
       return runExec(readExecArgs(targets, commandWords, options), io);
+    }
+    case 'forward': {
+      const { commandWords } = invocation;
+      const [target = ''] = expectWords(command, ownWords(invocation), 1, 1);
+      const { readForwardArgs, runForward } = await import('./forward.ts');
+      return runForward(readForwardArgs(target, commandWords, options), io);
     }
     case 'list': {
       const { readListArgs, runList } = await import('./list.ts');
@@ -129,9 +135,10 @@ async function runCommand(invocation: CommandInvocation, io: CliIo): Promise<num
 
 /** What the config file says for the command's target, or for all; nothing to commands that do not call AWS. */
 async function configuredFor(
-  { command, words, commandWords = [] }: CommandInvocation,
+  invocation: CommandInvocation,
   env: Environment,
 ): Promise<ConfiguredValues | undefined> {
+  const { command, words } = invocation;
   if (!API.includes(command)) return undefined;
   switch (command) {
     case 'connect':
@@ -140,15 +147,21 @@ async function configuredFor(
       return configuredValues(env, target === undefined ? undefined : parseDestination(target, port).target);
     }
     case 'shell':
-    case 'exec': {
-      const targets = command === 'exec' ? words.slice(0, words.length - commandWords.length) : words;
+    case 'exec':
+    case 'forward': {
+      const targets = ownWords(invocation);
       const values = await configuredValues(env, targets.length === 1 ? targets[0] : undefined);
-      // Those of the file are about ports.
+      // Those of the file are for `connect`.
       return values && new Map([...values].filter(([name]) => name !== 'document' && name !== 'parameter'));
     }
     default:
       return configuredValues(env, TARGETED.includes(command) ? words[0] : undefined);
   }
+}
+
+/** The words before `--`. */
+function ownWords({ words, commandWords = [] }: CommandInvocation): readonly string[] {
+  return words.slice(0, words.length - commandWords.length);
 }
 
 function expectWords(

@@ -3,6 +3,7 @@ import { check } from './help/check.ts';
 import { completion } from './help/completion.ts';
 import { config } from './help/config.ts';
 import { emulator } from './help/emulator.ts';
+import { forward } from './help/forward.ts';
 import { exec, shell } from './help/kinds.ts';
 import { list } from './help/list.ts';
 import { status, stop } from './help/keeper.ts';
@@ -24,6 +25,7 @@ export const COMMAND_HELP: Readonly<Record<CommandName, CommandHelp>> = {
   wait,
   shell,
   exec,
+  forward,
   list,
   check,
   sessions,

@@ -7,6 +7,7 @@
 import { CHECK_OPTIONS } from './options/check.ts';
 import { COMMON_OPTIONS } from './options/common.ts';
 import { EMULATOR_OPTIONS } from './options/emulator.ts';
+import { FORWARD_OPTIONS } from './options/forward.ts';
 import { KIND_OPTIONS } from './options/kinds.ts';
 import { KEEPER_OPTIONS } from './options/keeper.ts';
 import { LOGIN_OPTIONS } from './options/login.ts';
@@ -23,6 +24,7 @@ export type { CommandName, OptionSpec } from './options/spec.ts';
 export const OPTIONS = [
   ...SESSION_OPTIONS,
   ...KIND_OPTIONS,
+  ...FORWARD_OPTIONS,
   ...LIST_OPTIONS,
   ...CHECK_OPTIONS,
   ...SESSIONS_OPTIONS,

@@ -65,14 +65,15 @@ function parseCommand(command: CommandName, argv: readonly string[]): Invocation
     .fail((message: string | undefined, error: Error | undefined) => {
       throw usage(complaint(message ?? error?.message ?? 'the command line cannot be parsed'), command);
     });
-  const parsed = parser.parseSync(words) as Readonly<Record<string, unknown>>;
+  const parsed = parser.parseSync(withLettersApart(words, specs)) as Readonly<Record<string, unknown>>;
   const texts = new Map<string, readonly string[]>();
   for (const spec of specs) {
     const given = asTexts(parsed[spec.name]);
     if (given.includes('')) throw usage(`--${spec.name} needs a value`, command);
     if (given.length > 0) texts.set(spec.name, given);
   }
-  const commandWords = parsed['--'] === undefined ? undefined : asTexts(parsed['--']);
+  // yargs does not tell an empty list from none.
+  const commandWords = argv.includes('--') ? asTexts(parsed['--']) : undefined;
   return {
     ...{ kind: 'command', command, texts, commandWords },
     words: [...asTexts(parsed['_']), ...(commandWords ?? [])],
@@ -147,11 +148,26 @@ function withCommandFirst(argv: readonly string[]): readonly string[] {
     if (argument === '--') break;
     if (!argument.startsWith('-')) return [argument, ...argv.slice(0, index), ...argv.slice(index + 1)];
     const takesNext = specs.some(
-      (spec) => spec.value !== undefined && spec.bare === undefined && `--${spec.name}` === argument,
+      (spec) =>
+        spec.value !== undefined &&
+        spec.bare === undefined &&
+        [`--${spec.name}`, `-${spec.short}`].includes(argument),
     );
     if (takesNext) index += 1;
   }
   return argv;
+}
+
+/** `-L8080:80` becomes `-L 8080:80`. */
+function withLettersApart(argv: readonly string[], specs: readonly OptionSpec[]): string[] {
+  const end = argv.includes('--') ? argv.indexOf('--') : argv.length;
+  return argv.flatMap((argument, index) => {
+    const isJoined =
+      index < end &&
+      /^-[A-Za-z]./.test(argument) &&
+      specs.some(({ short, value }) => value !== undefined && short === argument[1]);
+    return isJoined ? [argument.slice(0, 2), argument.slice(2)] : [argument];
+  });
 }
 
 /** yargs gives a text, true, or a list of them. */

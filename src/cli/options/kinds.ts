@@ -22,7 +22,7 @@ export const KIND_OPTIONS = [
     value: 'KEY=VALUE',
     repeatable: true,
     help: 'parameter of the session document; may be repeated',
-    commands: ['shell', 'exec'],
+    commands: ['shell', 'exec', 'forward'],
   },
   {
     name: 'tty',

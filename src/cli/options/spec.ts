@@ -6,6 +6,7 @@ export const COMMANDS = [
   'wait',
   'shell',
   'exec',
+  'forward',
   'list',
   'check',
   'sessions',
@@ -44,21 +45,30 @@ export interface OptionSpec {
 }
 
 /** Commands that look for an instance. */
-export const TARGETED: readonly CommandName[] = ['connect', 'resolve', 'wait', 'shell', 'exec', 'check'];
+export const TARGETED: readonly CommandName[] = [
+  'connect',
+  'resolve',
+  'wait',
+  'shell',
+  'exec',
+  'forward',
+  'check',
+];
 /** Commands that call AWS. */
 export const API: readonly CommandName[] = [...TARGETED, 'list', 'sessions'];
 /** Commands that log in to SSO or out. */
 export const LOGIN: readonly CommandName[] = ['login', 'logout'];
 /** Commands that open a session. */
-export const SESSION: readonly CommandName[] = ['connect', 'wait', 'shell', 'exec', 'check'];
+export const SESSION: readonly CommandName[] = ['connect', 'wait', 'shell', 'exec', 'forward', 'check'];
 /** Commands that stay in their session. */
-export const LIVE: readonly CommandName[] = ['connect', 'shell', 'exec'];
+export const LIVE: readonly CommandName[] = ['connect', 'shell', 'exec', 'forward'];
 /** Commands whose output programs can read. */
 export const READABLE: readonly CommandName[] = [
   'resolve',
   'wait',
   'check',
   'exec',
+  'forward',
   'list',
   'sessions',
   'config',
