@@ -18,7 +18,7 @@ const MARKS = {
   ssh2: 'ssh-userauth',
   emulator: 'ssm-proxy-emulator-',
   'the EC2 client': 'ec2.amazonaws.com/doc/2016-11-15',
-  'the SSM client': 'AmazonSSM',
+  'the SSM client': 'com.amazonaws.ssm',
   'the KMS client': 'TrentService',
   ws: 'Sec-WebSocket-Key',
 } as const;
