@@ -6,6 +6,7 @@ import type { ErrorCode } from '../errors.ts';
 import { ProxyError } from '../errors.ts';
 import { connectErrorOf, isLasting } from '../transport/connect-error.ts';
 import type { Network } from '../transport/network.ts';
+import { denialHint } from './denial.ts';
 import { endpointOf } from './request-handler.ts';
 
 /** An error answer of AWS. */
@@ -194,7 +195,10 @@ function hintOf(code: ErrorCode, service: ServiceError, operation: string): stri
     case 'TARGET_NOT_CONNECTED':
       return 'check that region and account are right, the SSM agent runs, and its role has AmazonSSMManagedInstanceCore';
     case 'ACCESS_DENIED':
-      return `the credentials need ${ACTIONS[operation] ?? `the permission for ${operation}`}`;
+      return (
+        denialHint(service.message) ??
+        `the credentials need ${ACTIONS[operation] ?? `the permission for ${operation}`}`
+      );
     case 'DOCUMENT_INVALID':
       return service.code === 'BadRequest'
         ? 'check --document and --parameter; an old SSM agent also answers so: update it'

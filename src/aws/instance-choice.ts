@@ -3,6 +3,7 @@
  * Pure. Running instances count, and pending ones, which are worth waiting for.
  */
 import { ProxyError } from '../errors.ts';
+import { lasting } from '../times-in-words.ts';
 import type { Instance, InstanceRecord, InstanceState } from './ec2.ts';
 import type { Scope } from './instance-match.ts';
 import type { Target } from './target.ts';
@@ -14,21 +15,25 @@ const MAX_REGIONS_NAMED = 6;
 /** Longest list of candidates in a hint. */
 const MAX_LISTED = 10;
 
-/** TARGET_AMBIGUOUS, TARGET_STOPPED, TARGET_TERMINATED or TARGET_NOT_FOUND. `regions`: where was searched. */
+/**
+ * TARGET_AMBIGUOUS, TARGET_STOPPED, TARGET_TERMINATED or TARGET_NOT_FOUND. `regions`: where was searched; `now`:
+ * milliseconds since the epoch.
+ */
 export function chooseInstance(
   target: Target,
   records: readonly InstanceRecord[],
   scope: Scope,
   regions: readonly string[],
+  now = Date.now(),
 ): Instance {
   const connectable = records.filter(({ instance }) => CONNECTABLE.has(instance.state));
   const [first, second] = connectable;
   if (first !== undefined && second === undefined) return first.instance;
   if (first !== undefined) throw ambiguous(target, connectable, regions);
   const stopped = records.find(({ instance }) => STOPPED.has(instance.state));
-  if (stopped !== undefined) throw notRunning('TARGET_STOPPED', target, stopped);
+  if (stopped !== undefined) throw notRunning('TARGET_STOPPED', target, stopped, now);
   const [ended] = records;
-  if (ended !== undefined) throw notRunning('TARGET_TERMINATED', target, ended);
+  if (ended !== undefined) throw notRunning('TARGET_TERMINATED', target, ended, now);
   throw notFound(target, scope, regions);
 }
 
@@ -36,10 +41,12 @@ function notRunning(
   code: 'TARGET_STOPPED' | 'TARGET_TERMINATED',
   target: Target,
   record: InstanceRecord,
+  now: number,
 ): ProxyError {
   const { instance, transitionReason } = record;
   const time = /\((\d{4}-\d\d-\d\d \d\d:\d\d:\d\d (?:GMT|UTC))\)/.exec(transitionReason)?.[1];
-  const since = time === undefined ? '' : ` since ${time}`;
+  const agoMs = now - Date.parse(time ?? '');
+  const since = time === undefined ? '' : ` since ${time}${agoMs >= 0 ? ` (${lasting(agoMs)})` : ''}`;
   const what = target.text === instance.instanceId ? '' : `${target.text} is `;
   const start = `start it: aws ec2 start-instances --region ${instance.region} --instance-ids ${instance.instanceId}`;
   return new ProxyError(

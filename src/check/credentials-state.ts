@@ -5,7 +5,7 @@ import type { AwsContext } from '../aws/context.ts';
 import { asProxyError } from '../errors.ts';
 import type { Finding } from './finding.ts';
 import { failed, failure, ok, warning } from './finding.ts';
-import { inTime, lasting } from './words.ts';
+import { inTime, lasting } from '../times-in-words.ts';
 
 /** With less left, a connection outlives its credentials soon. Milliseconds. */
 const SOON_MS = 15 * 60_000;

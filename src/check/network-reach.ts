@@ -14,7 +14,7 @@ import { connectErrorOf } from '../transport/connect-error.ts';
 import type { Network } from '../transport/network.ts';
 import type { Finding } from './finding.ts';
 import { failed, failure, ok } from './finding.ts';
-import { brief } from './words.ts';
+import { brief } from '../times-in-words.ts';
 
 /** For DNS, TCP, TLS and the first byte. Milliseconds. */
 const REACH_LIMIT_MS = 6_000;

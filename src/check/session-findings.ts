@@ -3,7 +3,7 @@ import type { Finding } from './finding.ts';
 import { failed, failure, ok, skipped, warning } from './finding.ts';
 import type { Trial } from './session-trial.ts';
 import { SAMPLE_BYTES } from './session-trial.ts';
-import { brief } from './words.ts';
+import { brief } from '../times-in-words.ts';
 
 /** ssh's ConnectTimeout of SkyPilot's probes is 10 s; ten of them in a row should not be near it. Milliseconds. */
 const SLOW_BANNER_MS = 5_000;

@@ -5,7 +5,7 @@ import { describeSession, ssoSessionOf } from '../sso/sso-session.ts';
 import { SsoCache } from '../sso/token-cache.ts';
 import type { Finding } from './finding.ts';
 import { codeOf, failed, failure, ok } from './finding.ts';
-import { inTime } from './words.ts';
+import { inTime } from '../times-in-words.ts';
 
 export interface SsoInputs {
   readonly files: ConfigFiles;

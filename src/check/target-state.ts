@@ -10,7 +10,7 @@ import { isEverywhere } from '../find-target.ts';
 import type { TargetRequest } from '../find-target.ts';
 import type { Finding } from './finding.ts';
 import { codeOf, failed, failure, ok, skipped, warning } from './finding.ts';
-import { inTime } from './words.ts';
+import { inTime } from '../times-in-words.ts';
 
 /** Managed policies with which an agent can register and carry sessions. */
 const SUFFICIENT: ReadonlySet<string> = new Set([

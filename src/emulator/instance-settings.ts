@@ -102,6 +102,7 @@ export function createInstance(value: unknown, defaults: InstanceDefaults): Emul
     instanceId,
     region,
     state: 'running',
+    stateChangedAt: defaults.now,
     interfaces: [],
     hostnameType: 'ip-name',
     tags: {},
@@ -159,6 +160,7 @@ export function changeInstance(instance: EmulatedInstance, value: unknown, defau
   const dial = optional(given['dial'], 'instance.dial', (each) => mergeDial(instance.dial, each));
   if (dial !== undefined) change.dial = dial;
   const behaviour = optional(given['behaviour'], 'instance.behaviour', readBehaviour);
+  if (change.state !== undefined && change.state !== instance.state) change.stateChangedAt = defaults.now;
   Object.assign(instance, change);
   if (behaviour !== undefined) Object.assign(instance.behaviour, behaviour);
   if (change.region !== undefined) instance.availabilityZone = `${change.region}a`;

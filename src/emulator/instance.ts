@@ -28,6 +28,8 @@ export interface EmulatedInstance {
   readonly instanceId: string;
   region: string;
   state: InstanceState;
+  /** Milliseconds since the epoch. */
+  stateChangedAt: number;
   /** The first is the primary one. */
   interfaces: readonly NetworkInterface[];
   /** Private DNS names are IP-based ('ip-name') or resource-based ('resource-name'). */

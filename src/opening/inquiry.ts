@@ -6,6 +6,7 @@ import type { AwsContext } from '../aws/context.ts';
 import type { AgentStatus } from '../aws/ssm-session.ts';
 import type { Clock } from '../clock.ts';
 import { ProxyError } from '../errors.ts';
+import { lasting } from '../times-in-words.ts';
 
 /** Between two looks. Milliseconds. */
 const LOOK_EVERY_MS = 10_000;
@@ -54,8 +55,7 @@ export class Inquiry {
   /** What SSM knows of the agent, in words; undefined while it has not told. */
   get hint(): string | undefined {
     const { instanceId } = this.#parts;
-    const lastPing =
-      this.#agent?.lastPing === undefined ? '' : ` since ${this.#agent.lastPing.toISOString()}`;
+    const lastPing = since(this.#agent?.lastPing, this.#parts.clock.wallNow());
     switch (this.#agent?.status) {
       case 'unregistered':
         return `SSM does not know ${instanceId}: it may still be booting, or has no SSM agent, no instance profile with AmazonSSMManagedInstanceCore, or no way to the SSM endpoints`;
@@ -96,4 +96,12 @@ export class Inquiry {
       // The default hint stays.
     }
   }
+}
+
+/** ` since 2026-11-23T14:02:00Z (3 hours)`. */
+function since(time: Date | undefined, now: number): string {
+  if (time === undefined) return '';
+  const text = time.toISOString().replace(/\.\d+Z$/, 'Z');
+  const agoMs = now - time.getTime();
+  return ` since ${text}${agoMs >= 0 ? ` (${lasting(agoMs)})` : ''}`;
 }

@@ -142,7 +142,7 @@ describe('an answer', () => {
 describe('the choice', () => {
   const target = parseTarget('10.0.1.5');
   const choose = (records: readonly InstanceRecord[], regions: readonly string[] = ['us-west-2']) =>
-    chooseInstance(target, records, {}, regions);
+    chooseInstance(target, records, {}, regions, Date.parse('2026-11-20T10:14:30Z'));
 
   for (const state of ['running', 'pending'] as const) {
     it(`takes the only ${state} instance, whatever else has ended`, () => {
@@ -162,7 +162,7 @@ describe('the choice', () => {
     assert.equal(error.code, 'TARGET_STOPPED');
     assert.equal(
       error.message,
-      '10.0.1.5 is instance i-0000000000000000a in us-west-2, stopped since 2026-11-20 10:11:12 GMT',
+      '10.0.1.5 is instance i-0000000000000000a in us-west-2, stopped since 2026-11-20 10:11:12 GMT (3 minutes)',
     );
     assert.match(
       error.hint ?? '',

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { failed, ok, skipped, warning } from '../../src/check/finding.ts';
 import { addressKind } from '../../src/check/network-reach.ts';
-import { brief, inTime, lasting } from '../../src/check/words.ts';
+import { brief, inTime, lasting } from '../../src/times-in-words.ts';
 import { areaText, summary } from '../../src/cli/check-report.ts';
 
 const FINDINGS = [

@@ -18,7 +18,7 @@ export function instanceXml(instance: EmulatedInstance): XmlElement {
     instanceState: { code: STATE_CODES[instance.state], name: instance.state },
     privateDnsName: primaryIp === undefined ? '' : privateDnsName(instance, primaryIp),
     dnsName: primary?.publicIp === undefined ? '' : publicDnsName(instance, primary.publicIp),
-    reason: instance.state === 'terminated' ? 'User initiated' : '',
+    reason: transitionReason(instance),
     amiLaunchIndex: 0,
     productCodes: '',
     instanceType: instance.instanceType,
@@ -105,4 +105,11 @@ function interfaceXml(
     ipv6AddressesSet: items(nic.ipv6Addresses.map((ipv6Address) => ({ ipv6Address, isPrimaryIpv6: false }))),
     interfaceType: 'interface',
   };
+}
+
+/** As EC2 words it once somebody has stopped or terminated the instance. */
+function transitionReason({ state, stateChangedAt }: EmulatedInstance): string {
+  if (state === 'running' || state === 'pending') return '';
+  const time = new Date(stateChangedAt).toISOString().slice(0, 19).replace('T', ' ');
+  return `User initiated (${time} GMT)`;
 }
