@@ -65,12 +65,12 @@ const LOSSES: Readonly<Record<string, FaultChange>> = {
   ...Object.fromEntries(
     [100, 400, 800].map((messages) => [`${messages} in a row`, lostInARow(messages, LOST_MEGABYTES / 4)]),
   ),
-  'all in flight, round trip 500 ms': {
+  'all in flight, round trip 100 ms': {
     ...IN_FLIGHT_LOST,
     ...cuts('down', LOST_MEGABYTES / 2, 1),
-    link: { latencyMs: 250 },
-    api: { latencyMs: 500 },
-    accept: { delayMs: 1000 },
+    link: { latencyMs: 50 },
+    api: { latencyMs: 100 },
+    accept: { delayMs: 200 },
   },
 };
 
