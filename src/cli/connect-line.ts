@@ -24,8 +24,11 @@ export function connectLine(
   env: Environment,
   isAbsolute: boolean,
 ): string {
-  const options = lineOptions(command).flatMap(({ name }) =>
-    (texts.get(name) ?? []).flatMap((text) => [`--${name}`, text]),
+  const options = lineOptions(command).flatMap(({ name, bare }) =>
+    (texts.get(name) ?? []).flatMap((text) => {
+      if (text === bare) return [`--${name}`];
+      return bare === undefined ? [`--${name}`, text] : [`--${name}=${text}`];
+    }),
   );
   const words = [...programWords(env, isAbsolute), 'connect', ...options].map(proxyCommandWord);
   return [...words, '%h', '%p'].join(' ');

@@ -72,6 +72,11 @@ test('it prints a block that needs no shell, and writes nothing', async () => {
   const block = await sshConfig('--region', 'us-east-1', '--tag', 'team=ml');
   assert.match(block, /^Host 10\.\* .* i-\* mi-\* /m);
   assert.match(block, / connect --tag team=ml --region us-east-1 %h %p$/m);
+  assert.match(await sshConfig('--share'), / connect --share %h %p$/m);
+  assert.match(
+    await sshConfig('--share=30m', '--share-sessions', '2'),
+    / connect --share=30m --share-sessions 2 %h %p$/m,
+  );
   assert.deepEqual(readdirSync(home), []);
 });
 

@@ -111,7 +111,7 @@ export const SESSION_OPTIONS = [
     env: 'SSM_PROXY_SHARE',
     defaultText: 'off; 10m with --share alone',
     help: 'all connections to a node ride on one session, which a background process keeps for TIME after the last one',
-    commands: ['connect'],
+    commands: ['connect', ...WRITING],
   },
   {
     name: 'share-sessions',
@@ -119,7 +119,7 @@ export const SESSION_OPTIONS = [
     env: 'SSM_PROXY_SHARE_SESSIONS',
     defaultText: '4',
     help: 'most sessions for one node, when those that there are have much to carry',
-    commands: ['connect'],
+    commands: ['connect', ...WRITING],
   },
   {
     name: 'quiet',
