@@ -13,12 +13,13 @@ import type { BenchGroup } from './bench/figure.ts';
 import { describeMachine, record, table } from './bench/report.ts';
 import { keystrokes } from './bench/keystrokes.ts';
 import { sharing } from './bench/sharing.ts';
+import { roundTrips } from './bench/round-trips.ts';
 import { startup } from './bench/startup.ts';
 import { transfer } from './bench/transfer.ts';
 import { numberOption, readOptions } from './measure/options.ts';
 
 /** One file of scripts/bench/ each. */
-const GROUPS: readonly BenchGroup[] = [startup, sharing, transfer, keystrokes];
+const GROUPS: readonly BenchGroup[] = [startup, roundTrips, sharing, transfer, keystrokes];
 
 /** Returns the exit status: a goal that is missed is no failure, a benchmark that cannot run is one. */
 export async function run(args: readonly string[]): Promise<number> {
