@@ -13,13 +13,16 @@ export interface LogoutResult {
   readonly failure: string | undefined;
 }
 
-/** `session` undefined: every login on this machine, and the role credentials that the AWS CLI has got through them. */
+/**
+ * `session` undefined: every login on this machine. Role credentials that were got through SSO and are kept for the AWS CLI
+ * and us go in either case: whoever is still logged in gets new ones without noticing.
+ */
 export async function logOut(access: SsoAccess, session: SsoSession | undefined): Promise<LogoutResult> {
   const { cache } = access;
   const path = session === undefined ? undefined : cache.tokenPath(session);
   const stored = cache.tokens().filter((each) => path === undefined || each.path === path);
   const failures = await Promise.all(stored.map((each) => endOne(access, each)));
-  if (session === undefined) cache.dropCliRoleCredentials();
+  cache.dropCliRoleCredentials();
   return { ended: stored.length, failure: failures.find((failure) => failure !== undefined) };
 }
 

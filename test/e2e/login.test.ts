@@ -1,7 +1,7 @@
 /** `ssm-proxy login` and `logout` against the emulator's Identity Center; the AWS CLI is the judge of the cache. */
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { existsSync, readFileSync, readdirSync, statSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, afterEach, before, beforeEach, describe, test } from 'node:test';
 import { startEmulator } from '../../src/emulator/server.ts';
@@ -176,6 +176,8 @@ test('an expired token is prolonged without a person, and login is asked for onc
   succeed(await resolves('dev'));
   assert.notEqual(readCache(CORP)['accessToken'], first);
   emulator.controls.revokeSsoTokens();
+  // Kept role credentials would do for their hour.
+  rmSync(join(home.directory, '.aws', 'cli'), { recursive: true });
   const { status, stderr } = await resolves('dev');
   assert.equal(status, 77);
   assert.match(stderr, /run: ssm-proxy login --profile dev/);
@@ -183,12 +185,14 @@ test('an expired token is prolonged without a person, and login is asked for onc
 
 test('logout ends the login here and at the service', async () => {
   succeed(await cli(['login', '--profile', 'dev']));
+  succeed(await resolves('dev'));
   const logouts = (): number => emulator.controls.state().calls['sso:Logout']?.succeeded ?? 0;
   const before = logouts();
   const { stdout } = succeed(await cli(['logout', '--profile', 'dev']));
   assert.equal(stdout, `Logged out of corp (${startUrl}).\n`);
   assert.equal(logouts(), before + 1);
   assert.equal(existsSync(join(cacheDirectory(), `${CORP}.json`)), false);
+  assert.equal((await resolves('dev')).status, 77);
   assert.match(succeed(await cli(['logout', '--profile', 'dev'])).stdout, /^Nobody was logged in to corp/);
   succeed(await cli(['login', '--profile', 'dev']));
   succeed(await cli(['login', '--profile', 'old']));

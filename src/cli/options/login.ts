@@ -33,7 +33,7 @@ export const LOGIN_OPTIONS = [
   {
     name: 'all',
     value: undefined,
-    help: 'every login of this machine, and what the AWS CLI has cached through them',
+    help: 'every login of this machine',
     commands: ['logout'],
   },
 ] as const satisfies readonly OptionSpec[];
