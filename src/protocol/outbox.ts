@@ -48,6 +48,7 @@ export class Outbox {
   peerReacksDuplicates = true;
 
   readonly window: SendWindow;
+  readonly #maxWindowBytes: number;
   /** By sequence number, from `#firstSlot` on; empty where acknowledged. Unlike a Map it has no holes to step over. */
   #slots: (Entry | undefined)[] = [];
   #firstSlot = 0;
@@ -70,6 +71,7 @@ export class Outbox {
 
   /** `maxWindowBytes`: the window never gets larger. */
   constructor(maxWindowBytes: number = UNPACED_WINDOW_BYTES) {
+    this.#maxWindowBytes = maxWindowBytes;
     this.window = new SendWindow(maxWindowBytes);
   }
 
@@ -87,12 +89,12 @@ export class Outbox {
 
   /**
    * Stream bytes that count toward the window. What was sent again to a peer that does not acknowledge duplicates may
-   * never be acknowledged; it goes when later messages are, and these need room.
+   * never be acknowledged; it goes when later messages are, and these need room. Up to a second window of it is left out:
+   * a peer that acknowledges nothing at all must not grow our memory.
    */
   get inFlightBytes(): number {
-    return this.peerReacksDuplicates
-      ? this.#unackedStreamBytes
-      : this.#unackedStreamBytes - this.#resentStreamBytes;
+    if (this.peerReacksDuplicates) return this.#unackedStreamBytes;
+    return this.#unackedStreamBytes - Math.min(this.#resentStreamBytes, this.#maxWindowBytes);
   }
 
   get resends(): number {
@@ -157,8 +159,8 @@ export class Outbox {
   }
 
   /**
-   * Messages to send again now, those known to be lost before a probe; each counts as sent. `isPaused` allows probes only, at the given
-   * interval.
+   * Messages to send again now, those known to be lost before a probe; each counts as sent. `pausedProbeMs`: probes only,
+   * at that interval.
    */
   takeDue(now: number, pausedProbeMs: number | undefined): readonly Buffer[] {
     const dueAt = this.deadline(pausedProbeMs);

@@ -586,7 +586,7 @@ describe('a process of its own', () => {
     assert.equal(stderr, '');
     assert.doesNotMatch(stdout, /secret/);
     assert.match(stdout, /credentials source=environment/);
-    assert.match(stdout, /credentials source="profile p"/);
+    assert.match(stdout, /credentials source="sources of profile p"/);
     const started = server.requests.filter(({ operation }) => operation === 'StartSession');
     assert.deepEqual(
       started.map(({ headers }) => /Credential=([^/]+)/.exec(headers.authorization ?? '')?.[1]),

@@ -442,6 +442,7 @@ describe("the agent's status", () => {
         });
         assert.deepEqual(JSON.parse(requests[0]?.body ?? ''), {
           Filters: [{ Key: 'InstanceIds', Values: ['i-1'] }],
+          MaxResults: 50,
         });
       },
     );

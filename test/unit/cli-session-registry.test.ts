@@ -63,6 +63,7 @@ test('the record says which session it is, who runs it and for whom', async () =
       parentName: undefined,
       path: join(sessions(), 'session-demo-0123.json'),
       isProcessAlive: true,
+      isShared: false,
     },
   );
   assert.equal(statSync(record?.path ?? '').mode & 0o777, 0o600);
