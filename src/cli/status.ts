@@ -3,6 +3,7 @@ import { systemClock } from '../clock.ts';
 import { openRuntimeDirectory } from '../gate/runtime-directory.ts';
 import { ask } from '../keeper/client.ts';
 import { KeeperPlace } from '../keeper/place.ts';
+import type { Place } from '../keeper/place.ts';
 import type { CliIo } from './io.ts';
 import type { Environment, OptionReader } from './option-values.ts';
 import { writeOut } from './output.ts';
@@ -21,6 +22,9 @@ const EXIT_NONE = 3;
 const ANSWER_LIMIT_MS = 2_000;
 /** Ending a session takes up to 1.5 s. */
 const STOP_LIMIT_MS = 5_000;
+/** Longest wait for one that is being started. */
+const START_WAIT_MS = 5_000;
+const LOOK_AGAIN_MS = 50;
 const WATCH_MS = 1_000;
 const CLEAR_SCREEN = '\x1b[H\x1b[J';
 
@@ -47,7 +51,7 @@ export async function runStatus({ json, watch }: StatusArgs, io: CliIo): Promise
 
 /** Exit status: 0 when there is no keeper any more. */
 export async function runStop(json: boolean, io: CliIo): Promise<number> {
-  const path = keeperPath(io.env);
+  const path = await startedKeeperPath(io.env);
   const reply = path === undefined ? undefined : await ask(path, { op: 'stop' }, STOP_LIMIT_MS);
   const wasThere = reply?.is === 'done';
   const text = wasThere ? 'stopped\n' : 'there is no keeper\n';
@@ -61,12 +65,25 @@ async function readStatus(env: Environment): Promise<KeeperStatus | undefined> {
   return reply?.is === 'status' ? (reply.status as KeeperStatus) : undefined;
 }
 
+/** One that is just being started is waited for: it would come up after it was told to stop. */
+async function startedKeeperPath(env: Environment): Promise<string | undefined> {
+  const waitUntil = systemClock.now() + START_WAIT_MS;
+  while (findKeeper(env)?.place.kind === 'starting' && systemClock.now() < waitUntil) {
+    await new Promise((resolve) => setTimeout(resolve, LOOK_AGAIN_MS));
+  }
+  return keeperPath(env);
+}
+
 function keeperPath(env: Environment): string | undefined {
+  const found = findKeeper(env);
+  return found?.place.kind === 'up' ? found.keeper.path(found.place.socket) : undefined;
+}
+
+function findKeeper(env: Environment): { readonly keeper: KeeperPlace; readonly place: Place } | undefined {
   const directory = openRuntimeDirectory(env);
   if (directory === undefined) return undefined;
   const keeper = new KeeperPlace(directory);
-  const place = keeper.find(systemClock.wallNow());
-  return place.kind === 'up' ? keeper.path(place.socket) : undefined;
+  return { keeper, place: keeper.find(systemClock.wallNow()) };
 }
 
 function format(status: KeeperStatus | undefined, json: boolean): string {

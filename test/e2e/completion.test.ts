@@ -145,7 +145,7 @@ describe('fish completes', { skip: skipWithout('fish') }, () => {
     ['no second target', 'ssm-proxy resolve 10.0.9.2 my', []],
     ['a second target where there may be several', 'ssm-proxy exec twin my', ['my&node']],
     ['nothing after two dashes', 'ssm-proxy exec my -- my', []],
-    ['values', 'ssm-proxy connect --pace ', ['off', 'safe']],
+    ['values', 'ssm-proxy connect --pace ', ['auto', 'off', 'safe']],
     ['values after a sign', 'ssm-proxy connect --pace=sa', ['--pace=safe']],
     ['profiles', 'ssm-proxy resolve --profile res', ['research']],
   ] as const) {

@@ -8,6 +8,7 @@ import { after, afterEach, before, describe, test } from 'node:test';
 import { startCluster } from '../support/cluster.ts';
 import type { Cluster } from '../support/cluster.ts';
 import { skipWithout } from '../support/programs.ts';
+import { until } from '../support/until.ts';
 
 const HOST = '10.0.1.11';
 const KEY = 'arn:aws:kms:us-east-1:111122223333:key/0a1b2c3d-4e5f-4a6b-8c7d-9e0f1a2b3c4d';
@@ -87,8 +88,15 @@ test('connect is not encrypted by KMS, whatever the preferences say', async () =
 
 test('a cut in the middle of an encrypted session costs nothing', async () => {
   cluster.emulator.controls.setKmsKey(KEY);
-  cluster.emulator.controls.changeFaults({ link: { cutEveryMs: 700 } });
-  const { status, stdout } = await cluster.cli(['exec', HOST, '--', 'seq 40000']);
+  const { controls } = cluster.emulator;
+  const resumed = (): number => controls.state().calls['ssm:ResumeSession']?.succeeded ?? 0;
+  const before = resumed();
+  controls.changeFaults({ link: { cutEveryMs: 500 } });
+  // It lasts until the cuts are over: one that swallows the end of a session is another matter.
+  const program = cluster.startCli(['exec', HOST, '--', 'seq 40000; sleep 2']);
+  await until('it has been resumed', () => resumed() > before);
+  controls.changeFaults({ link: { cutEveryMs: 0 } });
+  const { status, stdout } = await program.finished;
   assert.equal(status, 0);
   assert.ok(stdout.toString() === Array.from({ length: 40_000 }, (_, i) => `${i + 1}\n`).join(''));
 });

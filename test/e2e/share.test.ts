@@ -231,7 +231,9 @@ describe('connect --share', { skip: skipWithout('ssh') }, () => {
       mkdirSync(elsewhere, { recursive: true, mode: 0o700 });
       make();
       if (existsSync(join(runtime, 'ssm-proxy'))) chmodSync(join(runtime, 'ssm-proxy'), 0o777);
-      await expectHello(NODE, { env: { XDG_RUNTIME_DIR: runtime, HOME: '/dev/null' } });
+      // Nor is there a cache directory to fall back on.
+      const env = { XDG_RUNTIME_DIR: runtime, XDG_CACHE_HOME: '/dev/null', HOME: '/dev/null' };
+      await expectHello(NODE, { env });
       assert.deepEqual(readdirSync(join(runtime, 'ssm-proxy')), []);
       assert.equal(await keeper(), undefined);
     }
