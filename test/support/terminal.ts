@@ -4,6 +4,8 @@
  */
 import { execFileSync, spawnSync } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { until } from './until.ts';
 
 export interface TerminalOptions {
@@ -16,16 +18,19 @@ export interface TerminalOptions {
 export class Terminal {
   readonly #server = `ssm-proxy-${randomUUID()}`;
   readonly #options: TerminalOptions;
+  readonly #statusFile: string;
 
   /** `command`: a line for sh. */
   constructor(command: string, options: TerminalOptions) {
     this.#options = options;
+    this.#statusFile = join(options.cwd, `status-${this.#server}`);
     const { columns = 80, rows = 24, cwd } = options;
     this.#tmux(
       ...['new-session', '-d', '-x', String(columns), '-y', String(rows), '-c', cwd, 'exec cat'],
       ...[';', 'set-option', '-g', 'remain-on-exit', 'on', ';', 'set-option', '-g', 'history-limit', '50000'],
       // The window that counts is made with those options.
-      ...[';', 'respawn-pane', '-k', command],
+      // tmux itself does not always learn the status of a program whose terminal closed first.
+      ...[';', 'respawn-pane', '-k', `(${command}); printf %s "$?" > '${this.#statusFile}'`],
     );
   }
 
@@ -66,13 +71,8 @@ export class Terminal {
 
   /** Exit status of the program; undefined while it runs. */
   get exitStatus(): number | undefined {
-    const [isDead, status = ''] = this.#tmux(
-      'display-message',
-      '-p',
-      '#{pane_dead} #{pane_dead_status}',
-    ).split(' ');
-    // The terminal is closed a moment before the program's status is known.
-    return isDead === '1' && status !== '' ? Number(status) : undefined;
+    const text = existsSync(this.#statusFile) ? readFileSync(this.#statusFile, 'utf8') : '';
+    return text === '' ? undefined : Number(text);
   }
 
   async shows(what: RegExp): Promise<void> {
