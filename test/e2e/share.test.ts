@@ -5,8 +5,11 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { chmodSync, existsSync, mkdirSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { after, afterEach, before, describe, test } from 'node:test';
+import { KeeperPlace } from '../../src/keeper/place.ts';
+import { PROTOCOL } from '../../src/keeper/wire.ts';
 import type { Cluster, RunOptions } from '../support/cluster.ts';
 import { NODE, startCluster } from '../support/cluster.ts';
 import { skipWithout } from '../support/programs.ts';
@@ -176,6 +179,48 @@ describe('connect --share', { skip: skipWithout('ssh') }, () => {
         .sessions()
         .some((session) => session.sessionId === sessionId && session.status === 'Terminated'),
     );
+  });
+
+  test('keepers that are killed at any moment of a transfer leave the next one whole', async () => {
+    cluster.liftPaces();
+    const random = seededRandom(5);
+    const input = randomBuffer(random, 1_000_000);
+    for (let round = 0; round < 3; round += 1) {
+      await sharedSession();
+      const { pid = 0 } = (await keeper()) ?? {};
+      const transfer = ssh([NODE, 'cat'], { input });
+      await new Promise((resolve) => setTimeout(resolve, random() * 500));
+      process.kill(pid, 'SIGKILL');
+      const { status, stdout } = await transfer;
+      assert.ok(status === 255 || stdout.equals(input), `status ${status}`);
+      const next = await ssh([NODE, 'cat'], { input });
+      assert.deepEqual([next.status, next.stdout.equals(input)], [0, true]);
+    }
+    await until('what the killed keepers left is ended', () =>
+      cluster.emulator.controls
+        .sessions()
+        .every(({ hasClient, status }) => hasClient || status === 'Terminated'),
+    );
+  });
+
+  test('a keeper of an older version is told to drain, and another one started', async () => {
+    const directory = join(cluster.env['XDG_RUNTIME_DIR'] ?? '', 'ssm-proxy');
+    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    const asked: string[] = [];
+    const old = createServer((socket) => {
+      socket.once('data', (line) => {
+        asked.push(line.toString());
+        socket.end('{"is":"done"}\n');
+      });
+    });
+    await new Promise<void>((resolve) => old.listen(join(directory, 'k-old'), resolve));
+    try {
+      new KeeperPlace(directory).claim('k-old', PROTOCOL - 1, process.pid, Date.now());
+      await sharedSession();
+      assert.deepEqual(asked, ['{"op":"drain"}\n']);
+    } finally {
+      await new Promise((resolve) => old.close(resolve));
+    }
   });
 
   test('a session that AWS ends is followed by another', async () => {
