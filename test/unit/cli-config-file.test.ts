@@ -10,7 +10,7 @@ import { configPath, configuredValues } from '../../src/cli/settings/config-path
 import { parseHostPatterns } from '../../src/cli/settings/host-pattern.ts';
 import { ProxyError } from '../../src/errors.ts';
 
-const FILE = '/home/me/.config/ssm-proxy/config.yaml';
+const FILE = '/somewhere/.config/ssm-proxy/config.yaml';
 
 const folder = mkdtempSync(join(tmpdir(), 'ssm-proxy-config-'));
 after(() => rmSync(folder, { recursive: true }));

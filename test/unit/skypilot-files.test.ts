@@ -7,7 +7,7 @@ import { parseHosts } from '../../src/skypilot/sky-files.ts';
 import { ProxyError } from '../../src/errors.ts';
 
 const LINE = 'ssm-proxy connect %h %p';
-const FILE = '/home/me/.sky/config.yaml';
+const FILE = '/somewhere/.sky/config.yaml';
 
 /** As use_ssm of SkyPilot builds it. */
 const AWS_LINE =
