@@ -65,6 +65,8 @@ export async function openKeptSession(
       },
       signal,
     );
+    // Who kills the keeper from here on leaves a session that the next keeper finds and ends.
+    await trace.recorded();
   } catch (thrown) {
     void trace.end(isOver);
     const error = asProxyError(thrown);

@@ -33,10 +33,19 @@ export class SessionTrace {
     return this.#facts !== undefined;
   }
 
-  /** The session exists. Its record comes a little later, when there is time. */
+  /**
+   * The session exists. Its record comes a little later, when there is time; that of a shared one, which no connection
+   * waits for, at once.
+   */
   begin(started: StartedSession, destination: string, { isShared = false } = {}): void {
     this.#facts = { started, destination, startedAt: this.#wallClock(), isShared };
-    this.#writeAfter(AFTER_START_MS);
+    if (isShared) this.#writeNow();
+    else this.#writeAfter(AFTER_START_MS);
+  }
+
+  /** Resolves when a record that has been begun is in its place, or cannot be written. */
+  async recorded(): Promise<void> {
+    await this.#written;
   }
 
   /** The far end has spoken: there will be time soon, when that has been passed on. Cheap when called again. */

@@ -109,7 +109,9 @@ describe('connect --share', { skip: skipWithout('ssh') }, () => {
     const calls = startSessionCalls();
     await Promise.all(hosts.map((host) => expectHello(host)));
     await Promise.all(hosts.map((host) => expectHello(host)));
-    assert.equal(startSessionCalls() - calls, NODES - 1);
+    // One each, unless the machine is so busy that some take the keeper for stopped and go alone.
+    const taken = startSessionCalls() - calls;
+    assert.ok(taken >= NODES - 1 && taken <= NODES + 8, `${taken} sessions`);
     assert.equal((await keeper())?.nodes.length, NODES);
   });
 
@@ -185,6 +187,10 @@ describe('connect --share', { skip: skipWithout('ssh') }, () => {
     cluster.liftPaces();
     const random = seededRandom(5);
     const input = randomBuffer(random, 1_000_000);
+    // The first is killed as soon as its session can be seen: before anybody has used it.
+    await sharedSession();
+    const { pid = 0 } = (await keeper()) ?? {};
+    process.kill(pid, 'SIGKILL');
     for (let round = 0; round < 3; round += 1) {
       await sharedSession();
       const { pid = 0 } = (await keeper()) ?? {};

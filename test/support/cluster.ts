@@ -184,8 +184,13 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
           .sessions()
           .filter(({ status, hasClient }) => hasClient || (status !== 'Terminated' && status !== 'Failed'))
           .map(({ sessionId, status }) => `session ${sessionId} is ${status}`);
-      await expectNone(left, GONE_MS);
-      await expectNone(sessions, ENDED_MS);
+      try {
+        await expectNone(left, GONE_MS);
+        await expectNone(sessions, ENDED_MS);
+      } finally {
+        // What one test has left must not fail the next ones too.
+        for (const { sessionId } of controls.sessions()) controls.terminateSession(sessionId);
+      }
     },
     liftPaces() {
       controls.changeFaults({ rateLimit: { messagesPerSecond: 0 } });
