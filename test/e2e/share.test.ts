@@ -54,8 +54,8 @@ async function keeper(): Promise<Keeper | undefined> {
 }
 
 /** After the first connection, which goes alone. */
-async function sharedSession(host = NODE): Promise<string> {
-  await expectHello(host);
+async function sharedSession(host = NODE, options?: RunOptions): Promise<string> {
+  await expectHello(host, options);
   for (;;) {
     const found = (await keeper())?.nodes.find(({ destination }) => destination === `${host}:22`);
     const [session] = found?.sessions ?? [];
@@ -245,6 +245,45 @@ describe('connect --share', { skip: skipWithout('ssh') }, () => {
     await until('the shared session is there, and ended', () =>
       cluster.emulator.controls.sessions().every(({ status }) => status === 'Terminated'),
     );
+  });
+
+  test('a session outlives the credentials that it was opened with', async () => {
+    const { controls } = cluster.emulator;
+    const keys = join(cluster.directory, 'keys.json');
+    const config = join(cluster.directory, 'rotating-config');
+    writeFileSync(config, `[profile rotating]\ncredential_process = cat ${keys}\n`);
+    const issue = (): string => {
+      const expiresAt = Date.now() + 3_600_000;
+      const { accessKeyId, secretAccessKey, sessionToken } = controls.addIdentity({
+        sessionToken: `token-${Math.random()}`,
+        expiresAt,
+      });
+      const content = {
+        ...{ Version: 1, AccessKeyId: accessKeyId, SecretAccessKey: secretAccessKey },
+        ...{ SessionToken: sessionToken, Expiration: new Date(expiresAt).toISOString() },
+      };
+      writeFileSync(keys, JSON.stringify(content), { mode: 0o600 });
+      return accessKeyId;
+    };
+    const env = {
+      ...{ AWS_CONFIG_FILE: config, AWS_PROFILE: 'rotating' },
+      ...{ AWS_ACCESS_KEY_ID: '', AWS_SECRET_ACCESS_KEY: '' },
+    };
+    const first = issue();
+    const sessionId = await sharedSession(NODE, { env });
+    const upload = cluster.startSsh([NODE, 'echo up; cat'], { env: { ...SHARE, ...env }, keepsInput: true });
+    await until('it is up', () => upload.outputSoFar().includes('up'));
+
+    controls.changeIdentity(first, { expiresAt: Date.now() - 1_000 });
+    issue();
+    controls.cutSession(sessionId);
+    upload.stdin.end('after the cut');
+    const { status, stdout, stderr } = await upload.finished;
+    assert.deepEqual([status, stdout.toString(), stderr], [0, 'up\nafter the cut', '']);
+    const calls = startSessionCalls();
+    await expectHello(NODE, { env });
+    assert.equal(startSessionCalls(), calls);
+    assert.equal(await sharedSession(NODE, { env }), sessionId);
   });
 
   test('two identities never ride on one session', async () => {
