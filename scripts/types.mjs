@@ -54,6 +54,9 @@ function reachableFrom(first, declarations) {
   for (const name of found) {
     const text = declarations.get(name);
     if (text === undefined) throw new Error(`${name} is imported but not declared`);
+    // The package has no dependencies: whoever installs it has no other package's types.
+    const [, foreign] = /(?:from |import\()['"](?!\.|node:)([^'"]+)['"]/.exec(text) ?? [];
+    if (foreign !== undefined) throw new Error(`${name} is part of the library's types and needs ${foreign}`);
     for (const [, path] of text.matchAll(/['"](\.\.?\/[^'"]+)\.ts['"]/g)) {
       found.add(posix.join(posix.dirname(name), `${path}.d.ts`));
     }

@@ -66,7 +66,10 @@ const paceMemoryOfProcess = (region: string): PaceMemory => ({
 
 const DEFAULT_CONNECT_TIMEOUT_MS = 30_000;
 
-/** A session's request but for its purpose. `what`: the function and its target, for the default reason. */
+/**
+ * A session's request but for its purpose. `what`: the function and its target, for the default reason.
+ * @internal
+ */
 export function sessionRequestOf(options: SessionOptions, what: string): Omit<SessionRequest, 'purpose'> {
   const { region, pace = 'safe' } = options;
   return {

@@ -1,6 +1,5 @@
 /** `resolve()` of the library: which instance a target is, and whether SSM reaches it. */
-import type { AgentStatus } from './aws/ssm-session.ts';
-import type { Instance } from './aws/instance.ts';
+import type { AgentStatus, Instance } from './aws/node-facts.ts';
 import { ProxyError } from './errors.ts';
 import { findInstance } from './find-instance.ts';
 import type { TargetOptions } from './library-options.ts';

@@ -16,36 +16,10 @@ import { clientCache } from './client-cache.ts';
 import type { AwsContext } from './context.ts';
 import { serviceErrorOf } from './errors.ts';
 import { parseIp } from './ip-address.ts';
+import { INSTANCE_STATES } from './node-facts.ts';
+import type { Instance } from './node-facts.ts';
 
-export const INSTANCE_STATES = [
-  'pending',
-  'running',
-  'shutting-down',
-  'terminated',
-  'stopping',
-  'stopped',
-] as const;
-export type InstanceState = (typeof INSTANCE_STATES)[number] | 'unknown';
-
-/** What we know of an instance. */
-export interface Instance {
-  readonly instanceId: string;
-  /** The Name tag. */
-  readonly name?: string;
-  readonly privateIp?: string;
-  readonly publicIp?: string;
-  readonly ipv6?: string;
-  readonly region: string;
-  /** Who sees it, where several profiles were searched. */
-  readonly profile?: string;
-  readonly vpcId?: string;
-  readonly vpcName?: string;
-  /** `unknown` for IDs, which were not looked up. */
-  readonly state: InstanceState;
-  readonly launchTime?: Date;
-  /** ARN of the instance profile, which holds the node's role. */
-  readonly instanceProfile?: string;
-}
+export type { Instance, InstanceState } from './node-facts.ts';
 
 /** An instance as EC2 describes it: with everything that a target can name it by. */
 export interface InstanceRecord {

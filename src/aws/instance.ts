@@ -5,14 +5,15 @@
 import { ProxyError } from '../errors.ts';
 import type { CallOptions } from './call.ts';
 import type { AwsContext } from './context.ts';
-import type { Ec2Filter, Instance, InstanceRecord } from './ec2.ts';
+import type { Ec2Filter, InstanceRecord } from './ec2.ts';
 import { chooseInstance } from './instance-choice.ts';
 import type { Scope } from './instance-match.ts';
 import { isInScope, isVpcId, lookups, recognise, scopeFilters } from './instance-match.ts';
+import type { Instance } from './node-facts.ts';
 import type { Target } from './target.ts';
 import { needsEc2, regionOf } from './target.ts';
 
-export type { Instance, InstanceState } from './ec2.ts';
+export type { Instance, InstanceState } from './node-facts.ts';
 export type { Scope } from './instance-match.ts';
 
 /** DescribeInstances as this module uses it: all instances, in any state, that match every filter. */

@@ -13,7 +13,10 @@ import { call } from './call.ts';
 import { clientCache } from './client-cache.ts';
 import type { AwsContext } from './context.ts';
 import type { AwsCredentials } from './credentials.ts';
+import type { AgentStatus } from './node-facts.ts';
 import { effectiveStreamUrl } from './stream-host.ts';
+
+export type { AgentStatus } from './node-facts.ts';
 
 /** What opens a data channel. Stream URL and token are secrets. */
 export interface SessionGrant {
@@ -150,19 +153,6 @@ export async function terminateSession(
     },
     options,
   );
-}
-
-export interface AgentStatus {
-  /** `unregistered`: SSM does not know the instance. `unknown`: we may not ask. */
-  readonly status: 'online' | 'lost' | 'inactive' | 'unregistered' | 'unknown';
-  readonly agentVersion?: string;
-  /** When SSM last heard of the agent. */
-  readonly lastPing?: Date;
-  /** `Linux`, `Windows` or `macOS`. */
-  readonly platform?: string;
-  /** Host name and address as the agent reports them: all there is to know of a managed instance (`mi-...`). */
-  readonly computerName?: string;
-  readonly ipAddress?: string;
 }
 
 /** The most that one answer holds. */

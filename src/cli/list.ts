@@ -1,7 +1,7 @@
 /** `ssm-proxy list`: the nodes of your clusters, and whether SSM reaches them; once or live. */
 import type { AwsContext } from '../aws/context.ts';
-import { INSTANCE_STATES } from '../aws/ec2.ts';
-import type { InstanceState } from '../aws/ec2.ts';
+import { INSTANCE_STATES } from '../aws/node-facts.ts';
+import type { InstanceState } from '../aws/node-facts.ts';
 import { systemClock } from '../clock.ts';
 import { createContexts } from '../contexts.ts';
 import { ProxyError, asProxyError } from '../errors.ts';
