@@ -2,8 +2,8 @@
 import type { ConfigFiles } from '../aws/config-files.ts';
 import { changeSection } from '../aws/config-edit.ts';
 import type { SectionChange } from '../aws/config-edit.ts';
-import { rewriteConfig } from '../aws/config-write.ts';
 import { ProxyError } from '../errors.ts';
+import { BACKUP_SUFFIX, editFile } from '../files/edit-file.ts';
 import type { Log } from '../log.ts';
 import { createSsoAccess } from '../sso/access.ts';
 import { currentLogin } from '../sso/current-login.ts';
@@ -47,16 +47,12 @@ export async function runConfigureSso(args: LoginArgs, io: CliIo, log: Log): Pro
       preset: files.profiles.get(profile)?.['region'] ?? session.region,
       check: checkRegionText,
     });
-    const written = rewriteConfig(files.configPath, (text) =>
-      withProfile(withSession(text, session), {
-        profile,
-        session,
-        accountId: account.accountId,
-        role,
-        region,
-      }),
-    );
-    await writeOut(io.stdout, report(files, profile, written?.backup));
+    const answers = { profile, session, accountId: account.accountId, role, region };
+    const { backup } = await editFile(files.configPath, {
+      edit: (text = '') => withProfile(withSession(text, session), answers),
+      backupSuffix: BACKUP_SUFFIX,
+    });
+    await writeOut(io.stdout, report(files, profile, backup));
     return 0;
   } finally {
     prompter.close();

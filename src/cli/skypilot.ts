@@ -1,7 +1,7 @@
 /** `ssm-proxy skypilot`: the line in SkyPilot's config, and what to change for clusters that have another one. */
 import { ALL_REGIONS } from '../aws/regions.ts';
 import { ProxyError } from '../errors.ts';
-import { editFile } from '../files/edit-file.ts';
+import { BACKUP_SUFFIX, editFile } from '../files/edit-file.ts';
 import type { Adoption } from '../skypilot/adoption.ts';
 import { adoptClusterFile, adoptHosts } from '../skypilot/adoption.ts';
 import type { SkyLines } from '../skypilot/sky-config.ts';
@@ -21,7 +21,6 @@ export type SkypilotArgs =
 
 /** The JSON's form; goes up when a field changes its meaning or goes away. */
 const SCHEMA = 1;
-const BACKUP_SUFFIX = '.before-ssm-proxy';
 /** Lines of the AWS CLI are long. */
 const MAX_SHOWN = 160;
 

@@ -2,7 +2,7 @@
 import { homedir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { ProxyError } from '../errors.ts';
-import { editFile } from '../files/edit-file.ts';
+import { BACKUP_SUFFIX, editFile } from '../files/edit-file.ts';
 import { isHostPattern, sshConfigBlock } from '../ssh/config-block.ts';
 import { withInclude, withoutInclude } from '../ssh/include-line.ts';
 import { connectLine } from './connect-line.ts';
@@ -18,7 +18,6 @@ export interface SshConfigArgs {
 }
 
 const OWN_FILE = 'ssm-proxy.conf';
-const BACKUP_SUFFIX = '.before-ssm-proxy';
 
 /** Throws USAGE. */
 export function readSshConfigArgs(

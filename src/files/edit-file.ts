@@ -3,7 +3,8 @@
  * with a copy of what was there before.
  *
  * A file that is a symbolic link (kept in a folder of dotfiles) stays one: what it leads to is changed. Files of other
- * users are left alone. The lock is a folder beside the file: making one is atomic everywhere, also over NFS.
+ * users are left alone. The lock is a folder beside the file: making one is atomic everywhere, also over NFS. Programs that
+ * do not know the lock (the AWS CLI, an editor) are noticed: what they have just written is read and edited again.
  */
 import { randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
@@ -25,9 +26,14 @@ export interface EditResult {
   readonly backup: string | undefined;
 }
 
+/** Of copies: the same for every file, so that people know it again. */
+export const BACKUP_SUFFIX = '.before-ssm-proxy';
+
 const PRIVATE_FILE = 0o600;
 const PRIVATE_DIRECTORY = 0o700;
 const PERMISSIONS = 0o777;
+/** A file that another program writes meanwhile is read again; more often than this is no accident. */
+const MAX_TRIES = 3;
 /** Larger files are not written by hand. */
 const MAX_BYTES = 4 * 1024 * 1024;
 /** An edit takes milliseconds; a lock that is older was left by a process that was killed. */
@@ -41,14 +47,21 @@ export async function editFile(path: string, options: EditOptions): Promise<Edit
   try {
     await mkdir(dirname(path), { recursive: true, mode: PRIVATE_DIRECTORY });
     const target = await follow(path);
-    return await whileLocked(target, () => change(target, options));
+    return await whileLocked(target, async () => {
+      for (let tries = 0; tries < MAX_TRIES; tries += 1) {
+        const result = await change(target, options);
+        if (result !== undefined) return result;
+      }
+      throw unusable(path, 'another program keeps changing it');
+    });
   } catch (error) {
     if (error instanceof ProxyError) throw error;
     throw unusable(path, codeOf(error) ?? String(error), error);
   }
 }
 
-async function change(path: string, { edit, backupSuffix }: EditOptions): Promise<EditResult> {
+/** Undefined when the file changed under our hands. */
+async function change(path: string, { edit, backupSuffix }: EditOptions): Promise<EditResult | undefined> {
   const info = await stat(path).catch(noFile);
   if (info !== undefined) {
     if (!info.isFile()) throw unusable(path, 'it is not a file');
@@ -56,10 +69,11 @@ async function change(path: string, { edit, backupSuffix }: EditOptions): Promis
     if (own !== undefined && info.uid !== own) throw unusable(path, `it belongs to user ${info.uid}`);
     if (info.size > MAX_BYTES) throw unusable(path, 'it is too large');
   }
-  const old = info === undefined ? undefined : await readFile(path, 'utf8');
+  const old = info === undefined ? undefined : await readFile(path, 'utf8').catch(noFile);
   const text = edit(old);
   if (text === old) return { hasChanged: false, backup: undefined };
   const mode = info === undefined ? PRIVATE_FILE : info.mode & PERMISSIONS;
+  if ((await readFile(path, 'utf8').catch(noFile)) !== old) return undefined;
   const backup = old === undefined || backupSuffix === undefined ? undefined : `${path}${backupSuffix}`;
   if (backup !== undefined) await putFile(backup, old ?? '', mode);
   if (text === undefined) await unlink(path);
@@ -129,7 +143,7 @@ function noFile(error: unknown): undefined {
 
 function unusable(path: string, why: string, cause?: unknown): ProxyError {
   return new ProxyError('CONFIG_INVALID', `${path} cannot be changed: ${why}`, {
-    hint: 'nothing was written; run the command without --write and put the text there yourself',
+    hint: 'nothing was written; mend that and run the command again, or change the file by hand',
     cause,
   });
 }

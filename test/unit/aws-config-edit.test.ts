@@ -1,21 +1,7 @@
 /** Changing ~/.aws/config: what is asked for changes, and nothing else. */
 import assert from 'node:assert/strict';
-import {
-  chmodSync,
-  lstatSync,
-  mkdtempSync,
-  readFileSync,
-  readdirSync,
-  rmSync,
-  statSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { test } from 'node:test';
 import { changeSection } from '../../src/aws/config-edit.ts';
-import { rewriteConfig } from '../../src/aws/config-write.ts';
 import { parseIni } from '../../src/aws/ini-file.ts';
 
 const CONFIG = `# mine
@@ -111,58 +97,5 @@ test('what was written can be read again, whatever the file looked like', () => 
       assert.deepEqual({ ...after.get(section) }, expected, `${name}: ${section}`);
     }
     assert.equal(after.get(name)?.['sso_region'], 'r');
-  }
-});
-
-test('the file keeps its mode and its link, and the text before is in a backup', () => {
-  const directory = mkdtempSync(join(tmpdir(), 'ssm-proxy-config-'));
-  try {
-    const real = join(directory, 'dotfiles-config');
-    const link = join(directory, 'config');
-    writeFileSync(real, CONFIG);
-    chmodSync(real, 0o640);
-    symlinkSync(real, link);
-    const written = rewriteConfig(link, (text) => `${text}# end\n`);
-    assert.equal(readFileSync(real, 'utf8'), `${CONFIG}# end\n`);
-    assert.ok(lstatSync(link).isSymbolicLink());
-    assert.equal(statSync(real).mode & 0o777, 0o640);
-    assert.equal(readFileSync(written?.backup ?? '', 'utf8'), CONFIG);
-    assert.equal(statSync(written?.backup ?? '').mode & 0o777, 0o640);
-    assert.equal(
-      rewriteConfig(link, (text) => text),
-      undefined,
-    );
-    assert.deepEqual(readdirSync(directory).sort(), [
-      'config',
-      'dotfiles-config',
-      'dotfiles-config.ssm-proxy.bak',
-    ]);
-  } finally {
-    rmSync(directory, { recursive: true, force: true });
-  }
-});
-
-test('a file that another program changes meanwhile is read again', () => {
-  const directory = mkdtempSync(join(tmpdir(), 'ssm-proxy-config-'));
-  try {
-    const path = join(directory, 'new', 'config');
-    assert.equal(rewriteConfig(path, () => 'a\n')?.backup, undefined);
-    assert.equal(statSync(path).mode & 0o777, 0o600);
-    let edits = 0;
-    rewriteConfig(path, (text) => {
-      edits += 1;
-      if (edits === 1) writeFileSync(path, 'b\n');
-      return `${text}c\n`;
-    });
-    assert.equal(readFileSync(path, 'utf8'), 'b\nc\n');
-    const busy = (): void => {
-      rewriteConfig(path, (text) => {
-        writeFileSync(path, `${text}x`);
-        return `${text}c\n`;
-      });
-    };
-    assert.throws(busy, { code: 'CONFIG_INVALID', message: /being changed by another program/ });
-  } finally {
-    rmSync(directory, { recursive: true, force: true });
   }
 });

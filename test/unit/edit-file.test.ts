@@ -120,6 +120,33 @@ test('a lock that a killed program left is taken over', async () => {
   assert.ok(!existsSync(lock));
 });
 
+test('a file that another program changes meanwhile is read again', async () => {
+  writeFileSync(path, 'old');
+  let edits = 0;
+  await editFile(path, {
+    edit(text) {
+      edits += 1;
+      if (edits === 1) writeFileSync(path, 'theirs');
+      return append(text);
+    },
+  });
+  assert.equal(readFileSync(path, 'utf8'), 'theirsx');
+});
+
+test('a file that another program keeps changing is left to it', async () => {
+  writeFileSync(path, 'old');
+  const edit = (text = ''): string => {
+    writeFileSync(path, `${text}y`);
+    return append(text);
+  };
+  await assert.rejects(editFile(path, { edit }), {
+    code: 'CONFIG_INVALID',
+    message: /another program keeps changing it$/,
+  });
+  assert.equal(readFileSync(path, 'utf8'), 'oldyyy');
+  assert.deepEqual(readdirSync(folder), ['config']);
+});
+
 test('an edit that throws leaves everything as it was', async () => {
   writeFileSync(path, 'old');
   const failing = editFile(path, {

@@ -5,7 +5,7 @@ export const login: CommandHelp = {
   usage: 'login',
   summary: 'Log in to IAM Identity Center (SSO), for this and every other AWS tool',
   details:
-    'Does what aws sso login does, without the AWS CLI: the login is kept where the AWS CLI, boto3 and SkyPilot find it. A browser on this machine is opened; over SSH, or with --no-browser, a page and a code are shown for a browser anywhere. --configure also asks what aws configure sso asks, and adds the answers to ~/.aws/config (the text before is kept in config.ssm-proxy.bak).',
+    'Does what aws sso login does, without the AWS CLI: the login is kept where the AWS CLI, boto3 and SkyPilot find it. A browser on this machine is opened; over SSH, or with --no-browser, a page and a code are shown for a browser anywhere. --configure also asks what aws configure sso asks, and adds the answers to ~/.aws/config (the text before is kept in config.before-ssm-proxy).',
   examples: [
     ['ssm-proxy login --profile research', 'the login that this profile takes its credentials from'],
     ['ssm-proxy login', 'that of AWS_PROFILE or the default profile'],
