@@ -248,7 +248,7 @@ test('login --configure asks, logs in, lets choose, and adds to the config file'
     /^ {3}1 {2}222233334444 {2}another\n {3}2 {2}111122223333 {2}demo \(demo@example\.com\)$/m,
   );
   assert.match(stderr, /a number from 1 to 2, or a name from the list/);
-  assert.match(stdout, /^Profile gpu is in .*config \(before: .*config\.ssm-proxy\.bak\)\./);
+  assert.match(stdout, /^Profile gpu is in .*config \(before: .*config\.before-ssm-proxy\)\./);
   assert.match(stdout, /export AWS_PROFILE=gpu/);
   assert.equal(
     readFileSync(join(home.directory, '.aws', 'config'), 'utf8'),
