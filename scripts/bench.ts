@@ -11,7 +11,14 @@
  */
 import type { BenchGroup } from './bench/figure.ts';
 import { describeMachine, record, table } from './bench/report.ts';
+import { awsCli } from './bench/aws-cli.ts';
+import { echo } from './bench/echo.ts';
+import { forwarding } from './bench/forward.ts';
+import { growth } from './bench/growth.ts';
 import { keystrokes } from './bench/keystrokes.ts';
+import { many } from './bench/many.ts';
+import { memory } from './bench/memory.ts';
+import { paths } from './bench/paths.ts';
 import { sharing } from './bench/sharing.ts';
 import { roundTrips } from './bench/round-trips.ts';
 import { startup } from './bench/startup.ts';
@@ -19,7 +26,20 @@ import { transfer } from './bench/transfer.ts';
 import { numberOption, readOptions } from './measure/options.ts';
 
 /** One file of scripts/bench/ each. */
-const GROUPS: readonly BenchGroup[] = [startup, roundTrips, sharing, transfer, keystrokes];
+const GROUPS: readonly BenchGroup[] = [
+  startup,
+  awsCli,
+  roundTrips,
+  sharing,
+  transfer,
+  paths,
+  keystrokes,
+  echo,
+  forwarding,
+  many,
+  growth,
+  memory,
+];
 
 /** Returns the exit status: a goal that is missed is no failure, a benchmark that cannot run is one. */
 export async function run(args: readonly string[]): Promise<number> {

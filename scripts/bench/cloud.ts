@@ -5,11 +5,18 @@
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { AgentBehaviour, DialAddress } from '../../src/emulator/agent-link.ts';
+import type { EmulatedInstance } from '../../src/emulator/instance.ts';
 import { startEmulatorProcess } from '../../test/support/emulator-process.ts';
 import type { EmulatorProcess } from '../../test/support/emulator-process.ts';
 import { findProgram } from '../../test/support/programs.ts';
 import type { Sshd } from '../../test/support/sshd.ts';
 import { startSshd } from '../../test/support/sshd.ts';
+
+export interface Node {
+  readonly instanceId: string;
+  readonly privateIp: string;
+}
 
 export interface Cloud {
   readonly facts: EmulatorProcess['facts'];
@@ -24,6 +31,8 @@ export interface Cloud {
   readonly sshUser: string;
   /** The emulator's control interface: `PATCH`, `faults`, `{ link: { latencyMs: 50 } }`. */
   control(method: string, path: string, content?: unknown): Promise<unknown>;
+  /** A further instance; its ports lead where `dial` says. */
+  addNode(dial: Readonly<Record<string, DialAddress>>, behaviour?: Partial<AgentBehaviour>): Promise<Node>;
   close(): Promise<void>;
 }
 
@@ -37,6 +46,7 @@ export async function startCloud(args: readonly string[] = []): Promise<Cloud> {
   const sshd = findProgram('sshd') === undefined ? undefined : await startSshd(folder('sshd'));
   const target = sshd === undefined ? [] : ['--ssh-target', `${sshd.host}:${sshd.port}`];
   const emulator = await startEmulatorProcess([...args, ...target]);
+  let added = 0;
   const [node] = emulator.facts.instances;
   if (node === undefined) throw new Error('the emulator has no node');
   return {
@@ -54,6 +64,12 @@ export async function startCloud(args: readonly string[] = []): Promise<Cloud> {
     host: node.privateIp,
     ...sshIdentity(sshd, node),
     control: (method, path, content) => callControl(emulator, method, path, content),
+    async addNode(dial, behaviour = {}) {
+      added += 1;
+      const spec = { privateIp: `10.77.${added >> 8}.${added & 255}`, dial, behaviour };
+      const { instanceId } = (await callControl(emulator, 'POST', 'instances', spec)) as EmulatedInstance;
+      return { instanceId, privateIp: spec.privateIp };
+    },
     async close() {
       await emulator.stop();
       await sshd?.close();

@@ -3,20 +3,16 @@
  * with the agent's own terminal) and over ssh through `ssm-proxy connect` (SSH inside it). Both stay open and take
  * turns, one key each.
  */
-import { spawn } from 'node:child_process';
-import type { ChildProcessWithoutNullStreams } from 'node:child_process';
 import { cliPath } from '../../test/support/cli.ts';
 import { startCloud } from './cloud.ts';
 import type { Cloud } from './cloud.ts';
 import type { BenchGroup, BenchOptions, Figure } from './figure.ts';
+import { Keyboard } from './keyboard.ts';
 import { pairedRatio, spread, takeTurns } from './samples.ts';
 
 /** Round trips to AWS in ms. */
 const LATENCIES = [0, 50];
 const KEYS = 300;
-const KEY = 'k';
-/** A bound for an echo that never comes. Milliseconds. */
-const ECHO_LIMIT_MS = 10_000;
 
 export const keystrokes: BenchGroup = {
   name: 'keystrokes',
@@ -64,60 +60,4 @@ function sshCommand({ host, identityFile, sshUser }: Cloud): readonly string[] {
     ...['-o', `ProxyCommand='${process.execPath}' '${cliPath}' connect %h %p`],
     ...[`${sshUser}@${host}`, 'sh'],
   ];
-}
-
-/** A program with a terminal on the node, typed into by pipe. */
-class Keyboard {
-  readonly #child: ChildProcessWithoutNullStreams;
-  #heard = '';
-  #onHeard: () => void = () => {};
-  #onEnd: () => void = () => {};
-
-  constructor({ env }: Cloud, [command = '', ...args]: readonly string[]) {
-    this.#child = spawn(command, args, { env, stdio: 'pipe' });
-    this.#child.stdin.on('error', () => {});
-    this.#child.stderr.resume();
-    this.#child.once('exit', () => this.#onEnd());
-    this.#child.stdout.on('data', (data: Buffer) => {
-      this.#heard += data.toString('latin1');
-      this.#onHeard();
-    });
-  }
-
-  /** Starts a command that is to read the keys. */
-  async run(line: string): Promise<void> {
-    // Put together there, so that the echo of the line is not taken for it.
-    this.#child.stdin.write(`echo rea''dy; ${line}\n`);
-    await this.#until('ready');
-    await this.echoMs();
-  }
-
-  async echoMs(): Promise<number> {
-    this.#heard = '';
-    const startedAt = performance.now();
-    this.#child.stdin.write(KEY);
-    await this.#until(KEY);
-    return performance.now() - startedAt;
-  }
-
-  close(): void {
-    this.#child.kill('SIGTERM');
-  }
-
-  #until(text: string): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const fail = (why: string): void => {
-        clearTimeout(limit);
-        reject(new Error(`${why} without ${text}: ${this.#heard.slice(-200)}`));
-      };
-      const limit = setTimeout(() => fail('the time is up'), ECHO_LIMIT_MS);
-      this.#onEnd = () => fail('the program has ended');
-      this.#onHeard = () => {
-        if (!this.#heard.includes(text)) return;
-        clearTimeout(limit);
-        resolve();
-      };
-      this.#onHeard();
-    });
-  }
 }

@@ -31,6 +31,24 @@ export function peakMemoryOf(pid: number): number {
   return Number(kibibytes) / 1024;
 }
 
+export interface Memory {
+  /** What it has in RAM, pages shared with other processes included. MiB. */
+  readonly rssMebibytes: number;
+  /** The same, with its share of what it shares: the sum over processes is what they take together. MiB. */
+  readonly pssMebibytes: number;
+}
+
+/** Memory that processes have in RAM now, all together. */
+export function memoryOf(...pids: readonly number[]): Memory {
+  const sum = (name: string): number =>
+    pids.reduce((total, pid) => {
+      const text = readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8');
+      const [, kibibytes = 'NaN'] = new RegExp(`^${name}:\\s+(\\d+) kB$`, 'm').exec(text) ?? [];
+      return total + Number(kibibytes) / 1024;
+    }, 0);
+  return { rssMebibytes: sum('Rss'), pssMebibytes: sum('Pss') };
+}
+
 /** Runs a command to its end. Throws when it fails, with what it said. */
 export async function costOf(
   command: readonly string[],

@@ -1,4 +1,5 @@
 /** Results of `npm run bench`: a table for people, JSON for programs. Results of other groups in the file stay. */
+import { spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { arch, cpus, platform } from 'node:os';
 import { dirname } from 'node:path';
@@ -7,6 +8,8 @@ import { meetsGoal } from './figure.ts';
 
 interface GroupReport {
   readonly date: string;
+  /** Of the source; `+` after it: with changes that are not in it. Empty outside a repository. */
+  readonly commit: string;
   readonly node: string;
   readonly machine: string;
   readonly scale: number;
@@ -17,6 +20,14 @@ type Report = Readonly<Record<string, GroupReport>>;
 
 export function describeMachine(): string {
   return `${platform()} ${arch()}, ${cpus().length} x ${cpus()[0]?.model ?? 'unknown'}`;
+}
+
+export function describeCommit(): string {
+  const git = (...args: string[]): string => {
+    const { status, stdout } = spawnSync('git', args, { encoding: 'utf8' });
+    return status === 0 ? stdout.trim() : '';
+  };
+  return git('rev-parse', 'HEAD') + (git('status', '--porcelain') === '' ? '' : '+');
 }
 
 /** Markdown, as docs/performance.md has it. */
@@ -41,6 +52,7 @@ export function record(file: string, group: BenchGroup, figures: readonly Figure
   mkdirSync(dirname(file), { recursive: true });
   const own: GroupReport = {
     date: new Date().toISOString(),
+    commit: describeCommit(),
     node: process.version,
     machine: describeMachine(),
     scale,

@@ -21,6 +21,17 @@ export function pairedRatio(of: readonly number[], over: readonly number[]): num
   return median(of.map((value, round) => value / (over[round] ?? NaN)));
 }
 
+/** `of` less `over`, round by round. */
+export function pairedDifferences(of: readonly number[], over: readonly number[]): readonly number[] {
+  return of.map((value, round) => value - (over[round] ?? NaN));
+}
+
+/** The smallest value that so many percent are not above. */
+export function percentile(values: readonly number[], percent: number): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[Math.max(0, Math.ceil((sorted.length * percent) / 100) - 1)] ?? NaN;
+}
+
 /** `43.1 ms (41.0 to 52.3)`: median and range. */
 export function spread(values: readonly number[], unit: string): string {
   const text = (value: number): string => value.toFixed(1);

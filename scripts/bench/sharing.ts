@@ -2,8 +2,6 @@
  * What sharing saves: a series of `ssh node true`, one after the other and at once, on sessions of their own, on a shared
  * one (`connect --share`), and through ssh's own ControlMaster; with the round trip to AWS that `LATENCIES` says.
  */
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { EmulatorState } from '../../src/emulator/controls.ts';
@@ -12,7 +10,8 @@ import { median } from '../measure/resources.ts';
 import { startCloud } from './cloud.ts';
 import type { Cloud } from './cloud.ts';
 import type { BenchGroup, BenchOptions, Figure } from './figure.ts';
-import { costOf, peakMemoryOf } from './process-cost.ts';
+import { keeperFigures } from './keeper-cost.ts';
+import { costOf } from './process-cost.ts';
 import { pairedRatio, spread, takeTurns } from './samples.ts';
 import { untilFirstByte } from './to-banner.ts';
 
@@ -21,9 +20,6 @@ const LATENCIES = [0, 50, 100];
 const IN_A_ROW = 100;
 const AT_ONCE = 50;
 const BANNERS = 15;
-/** Idle connections whose memory in the keeper is measured. */
-const STREAMS = 50;
-const MEBIBYTE = 1024 * 1024;
 
 type Way = 'own' | 'shared' | 'controlmaster';
 
@@ -40,7 +36,7 @@ export const sharing: BenchGroup = {
         await bench.close();
       }
     }
-    return figures;
+    return [...figures, ...(await keeperFigures(options.scale))];
   },
 };
 
@@ -88,7 +84,6 @@ class SharingBench {
       calls(`${burst} at once ${at}, StartSession calls`, bursts.shared.calls, bursts.own.calls),
       ...(await this.#banner(scale)),
     );
-    if (this.#roundTripMs === 0) figures.push(await this.#memory(scale));
     return figures;
   }
 
@@ -142,34 +137,9 @@ class SharingBench {
     ];
   }
 
-  async #memory(scale: number): Promise<Figure> {
-    const count = Math.max(5, Math.round(STREAMS * scale));
-    const before = await this.#keeper();
-    const command = [cliPath, 'connect', '--share', this.#cloud.host];
-    const clients = Array.from({ length: count }, () =>
-      spawn(process.execPath, command, { env: this.#cloud.env }),
-    );
-    await Promise.all(clients.map(({ stdout }) => once(stdout, 'data')));
-    const after = await this.#keeper();
-    const clientMemory = median(clients.map(({ pid = 0 }) => peakMemoryOf(pid)));
-    for (const client of clients) client.stdin.end();
-    await Promise.all(clients.map((client) => once(client, 'close')));
-    return {
-      name: 'memory of the keeper per further connection',
-      value: Math.max(0, after.rssBytes - before.rssBytes) / count / 1024,
-      unit: 'KiB',
-      note: `keeper ${(after.rssBytes / MEBIBYTE).toFixed(0)} MiB with ${count} idle connections; a client has ${clientMemory.toFixed(0)} MiB`,
-    };
-  }
-
   async #startCalls(): Promise<number> {
     const state = (await this.#cloud.control('GET', 'state')) as EmulatorState;
     return state.calls['ssm:StartSession']?.succeeded ?? 0;
-  }
-
-  async #keeper(): Promise<{ readonly pid: number; readonly rssBytes: number }> {
-    const { stdout } = await costOf([process.execPath, cliPath, 'status', '--json'], this.#cloud.env);
-    return (JSON.parse(stdout) as { keeper: { pid: number; rssBytes: number } }).keeper;
   }
 
   #config(way: Way): string {

@@ -1,7 +1,15 @@
-/** One `connect` up to the first byte of the far end: by then its WebSocket has been open for two round trips. */
+/**
+ * One `connect` up to a moment, and what it has cost until then: the first byte of the far end, by when its WebSocket has
+ * been open for two round trips; or the opening itself.
+ */
 import type { ChildProcessWithoutNullStreams } from 'node:child_process';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { EmulatorState } from '../../src/emulator/controls.ts';
+import { defaultFaults } from '../../src/emulator/faults.ts';
+import { cliPath } from '../../test/support/cli.ts';
+import type { Cloud } from './cloud.ts';
 import { cpuMsOf, peakMemoryOf } from './process-cost.ts';
 
 export interface FirstByteCost {
@@ -9,6 +17,10 @@ export interface FirstByteCost {
   readonly cpuMs: number;
   readonly peakMebibytes: number;
 }
+
+/** The agent says nothing for so long after StartSession: what has sent its token then waits. */
+const SILENCE_MS = 5_000;
+const LOOK_MS = 5;
 
 export type Environment = Readonly<Record<string, string>>;
 
@@ -36,4 +48,30 @@ async function costAtFirstByte(
   await once(stdout, 'data');
   const wallMs = performance.now() - startedAt;
   return { wallMs, cpuMs: cpuMsOf(pid), peakMebibytes: peakMemoryOf(pid) };
+}
+
+/**
+ * Starts a `connect` and looks at it when the service has its token, the first message over the open WebSocket; then it
+ * is ended. Nothing happens in it until then and the look, since the agent stays silent. The wall time is not measured.
+ */
+export async function untilOpen(cloud: Cloud, env: Environment): Promise<Omit<FirstByteCost, 'wallMs'>> {
+  const boundOpens = async (): Promise<number> => {
+    const { opens } = (await cloud.control('GET', 'state')) as EmulatorState;
+    return opens.filter(({ outcome }) => outcome === 'bound').length;
+  };
+  await cloud.control('PATCH', 'faults', { agent: { startDelayMs: SILENCE_MS } });
+  const before = await boundOpens();
+  const child = spawn(process.execPath, [cliPath, 'connect', cloud.host], { env, stdio: 'pipe' });
+  const closed = once(child, 'close');
+  while ((await boundOpens()) === before) {
+    if (child.exitCode !== null)
+      throw new Error(`connect ended with ${child.exitCode} before its WebSocket was open`);
+    await delay(LOOK_MS);
+  }
+  const { pid = 0 } = child;
+  const cost = { cpuMs: cpuMsOf(pid), peakMebibytes: peakMemoryOf(pid) };
+  child.kill('SIGTERM');
+  await closed;
+  await cloud.control('PATCH', 'faults', { agent: { startDelayMs: defaultFaults().agent.startDelayMs } });
+  return cost;
 }

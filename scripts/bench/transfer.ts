@@ -6,13 +6,17 @@ import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { cliPath } from '../../test/support/cli.ts';
+import { openBareChannel } from './bare-channel.ts';
 import { startCloud } from './cloud.ts';
 import type { Cloud } from './cloud.ts';
+import { startSource } from './far-end.ts';
 import type { BenchGroup, BenchOptions, Figure } from './figure.ts';
+import { pairedRatio, spread, takeTurns } from './samples.ts';
 
 /** 900 messages of 1024 bytes a second. */
 const SAFE_MEGABYTES = (900 * 1024) / 1e6;
 const SAFE_SECONDS = 20;
+const PACED_ROUNDS = 3;
 const BULK_BYTES = 150e6;
 const TIME_LIMIT_MS = 120_000;
 /** Prints the time of the first byte and that of the end, in ns. */
@@ -58,15 +62,59 @@ async function measure(cloud: Cloud, { scale }: BenchOptions): Promise<readonly 
     { ...up, name: 'upload, pace off, 50 ms', pace: 'off', roundTripMs: 50, bytes: bulkBytes, atLeast: 8 },
     { ...up, name: 'upload, auto, first time', pace: 'auto', roundTripMs: 0, bytes: 2 * bulkBytes },
     { ...up, name: 'upload, auto', pace: 'auto', roundTripMs: 0, bytes: 2 * bulkBytes, atLeast: 40 },
-    ...[0, 50, 200].map((roundTripMs) => ({
-      ...{ ...down, name: `download, agent's pace, ${roundTripMs} ms`, roundTripMs, bytes: safeBytes / 2 },
-      agentPaceMs: 1,
-    })),
     { ...down, name: 'download, pace lifted', roundTripMs: 0, bytes: bulkBytes, agentPaceMs: 0, atLeast: 60 },
   ];
   const figures: Figure[] = [];
   for (const one of cases) figures.push(await figureOf(cloud, one));
+  for (const roundTripMs of [0, 50, 200]) {
+    figures.push(await pacedDownload(cloud, roundTripMs, Math.round(safeBytes / 4)));
+  }
   return figures;
+}
+
+/** Beside the agent's pace as a bare data channel sees it, which acknowledges at once; they take turns. */
+async function pacedDownload(cloud: Cloud, roundTripMs: number, bytes: number): Promise<Figure> {
+  await cloud.control('PATCH', 'faults', { link: { latencyMs: roundTripMs / 2 } });
+  await cloud.control('PATCH', 'behaviour', { paceMs: 1 });
+  const source = await startSource();
+  try {
+    const { instanceId } = await cloud.addNode({ '22': source.address });
+    const series = await takeTurns(PACED_ROUNDS, {
+      bare: () => bareMegabytesPerSecond(cloud, instanceId, bytes),
+      ours: () => megabytesPerSecond(cloud, { direction: 'down', pace: 'safe', bytes }),
+    });
+    const [ours = [], bare = []] = [series.get('ours'), series.get('bare')];
+    return {
+      name: `download, agent's pace, ${roundTripMs} ms, over the bare data channel`,
+      value: pairedRatio(ours, bare),
+      unit: 'x',
+      goal: { atLeast: 0.98 },
+      note: `${spread(ours, 'MB/s')} over ${spread(bare, 'MB/s')}`,
+    };
+  } finally {
+    source.close();
+  }
+}
+
+/** From the first byte to the last. */
+async function bareMegabytesPerSecond(cloud: Cloud, instanceId: string, bytes: number): Promise<number> {
+  const channel = await openBareChannel(cloud, instanceId, 'AWS-StartSSHSession');
+  try {
+    let startedAt = 0;
+    let left = bytes;
+    const done = new Promise<number>((resolve) => {
+      channel.onData = (payload) => {
+        if (startedAt === 0) startedAt = performance.now();
+        else left -= payload.length;
+        if (left <= 0) resolve(performance.now() - startedAt);
+      };
+    });
+    channel.write('x');
+    const ms = await done;
+    return (bytes - left) / 1000 / ms;
+  } finally {
+    channel.close();
+  }
 }
 
 async function figureOf(cloud: Cloud, one: Case): Promise<Figure> {
@@ -83,7 +131,10 @@ async function figureOf(cloud: Cloud, one: Case): Promise<Figure> {
   };
 }
 
-async function megabytesPerSecond(cloud: Cloud, { direction, pace, bytes }: Case): Promise<number> {
+async function megabytesPerSecond(
+  cloud: Cloud,
+  { direction, pace, bytes }: Pick<Case, 'direction' | 'pace' | 'bytes'>,
+): Promise<number> {
   const source = `head -c ${bytes} /dev/zero`;
   const ssh = `ssh -F /dev/null -o BatchMode=yes -o StrictHostKeyChecking=no -o UserKnownHostsFile=${join(cloud.directory, 'known_hosts')} -o "ProxyCommand='${process.execPath}' '${cliPath}' connect --pace ${pace} %h %p" -o LogLevel=ERROR -i ${cloud.identityFile} ${cloud.sshUser}@${cloud.host}`;
   const line = direction === 'up' ? `${source} | ${ssh} '${CLOCK}'` : `${ssh} '${source}' | { ${CLOCK}; }`;

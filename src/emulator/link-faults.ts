@@ -79,15 +79,16 @@ export class LinkFaults {
 
   #decide(direction: Direction, data: Buffer, message: Message | undefined): LinkAction[] {
     for (const state of this.#states) {
-      if (!this.#matches(state.rule, direction, message)) continue;
+      if (!this.#matches(state.rule, direction, data, message)) continue;
       if (!this.#acts(state, data.length)) continue;
       return this.#act(state.rule, direction, data);
     }
     return [{ kind: 'pass', data }];
   }
 
-  #matches(rule: MessageRule, direction: Direction, message: Message | undefined): boolean {
+  #matches(rule: MessageRule, direction: Direction, data: Buffer, message: Message | undefined): boolean {
     if (rule.direction !== undefined && rule.direction !== direction) return false;
+    if (rule.largerThanBytes > 0 && data.length <= rule.largerThanBytes) return false;
     if (rule.phase !== undefined && rule.phase !== this.#phase) return false;
     if (message === undefined) return rule.messageType === undefined && rule.payloadType === undefined;
     if (rule.messageType === undefined) {

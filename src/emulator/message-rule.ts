@@ -49,6 +49,8 @@ export interface MessageRule {
   /** Header sequence number, both bounds included. */
   readonly fromSequence: number;
   readonly toSequence: number;
+  /** Only messages of more bytes than this, header included; 0: any. */
+  readonly largerThanBytes: number;
   /** Only the first transmission of each sequence number, so that retransmissions get through. */
   readonly firstTransmissionOnly: boolean;
   readonly phase: SessionPhase | undefined;
@@ -79,6 +81,7 @@ export const DEFAULT_RULE: Omit<MessageRule, 'action'> = {
   payloadType: undefined,
   fromSequence: 0,
   toSequence: Number.MAX_SAFE_INTEGER,
+  largerThanBytes: 0,
   firstTransmissionOnly: false,
   phase: undefined,
   skip: 0,
@@ -107,8 +110,9 @@ export function parseRules(value: unknown, path: string): MessageRule[] {
 function parseRule(value: unknown, path: string): MessageRule {
   const given = asObject(value, path);
   onlyKeys(given, path, ['action', ...Object.keys(DEFAULT_RULE)]);
-  const integer = (name: 'fromSequence' | 'toSequence' | 'skip' | 'everyBytes' | 'count'): number =>
-    optional(given[name], `${path}.${name}`, asInteger) ?? DEFAULT_RULE[name];
+  const integer = (
+    name: 'fromSequence' | 'toSequence' | 'largerThanBytes' | 'skip' | 'everyBytes' | 'count',
+  ): number => optional(given[name], `${path}.${name}`, asInteger) ?? DEFAULT_RULE[name];
   const positive = (name: 'every' | 'copies' | 'behind', maximum: number): number =>
     optional(given[name], `${path}.${name}`, (v, p) => asInteger(v, p, 1, maximum)) ?? DEFAULT_RULE[name];
   return {
@@ -118,6 +122,7 @@ function parseRule(value: unknown, path: string): MessageRule {
     payloadType: optional(given['payloadType'], `${path}.payloadType`, asInteger),
     fromSequence: integer('fromSequence'),
     toSequence: integer('toSequence'),
+    largerThanBytes: integer('largerThanBytes'),
     firstTransmissionOnly:
       optional(given['firstTransmissionOnly'], `${path}.firstTransmissionOnly`, asBoolean) ??
       DEFAULT_RULE.firstTransmissionOnly,

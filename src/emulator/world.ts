@@ -34,7 +34,7 @@ export interface Preferences {
   kmsKeyId: string | undefined;
 }
 
-const MAX_INSTANCES = 10_000;
+const MAX_INSTANCES = 200_000;
 
 export class World {
   readonly region: string;

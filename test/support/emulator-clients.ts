@@ -21,7 +21,7 @@ import {
 import type { Message } from '../../src/protocol/message.ts';
 import { until } from './until.ts';
 import { formatAcknowledge, formatJson } from '../../src/protocol/payloads.ts';
-import type { Emulator } from '../../src/emulator/server.ts';
+import type { EmulatorDescription } from '../../src/emulator/describe.ts';
 
 export interface SdkCredentials {
   readonly accessKeyId: string;
@@ -30,7 +30,10 @@ export interface SdkCredentials {
 }
 
 /** Options for any SDK client: nothing is taken from this machine's environment. */
-export function sdkOptions(emulator: Emulator, credentials: SdkCredentials = emulator.credentials) {
+export function sdkOptions(
+  emulator: EmulatorDescription,
+  credentials: SdkCredentials = emulator.credentials,
+) {
   const { caFile } = emulator;
   const httpsAgent = caFile === null ? undefined : new https.Agent({ ca: readFileSync(caFile) });
   return {
@@ -49,7 +52,7 @@ export interface SdkClients {
   destroy(): void;
 }
 
-export function sdkClients(emulator: Emulator, credentials?: SdkCredentials): SdkClients {
+export function sdkClients(emulator: EmulatorDescription, credentials?: SdkCredentials): SdkClients {
   const options = sdkOptions(emulator, credentials);
   const clients = { ec2: new EC2Client(options), ssm: new SSMClient(options), sts: new STSClient(options) };
   return {

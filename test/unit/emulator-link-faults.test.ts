@@ -117,6 +117,14 @@ test('a rule for first transmissions lets retransmissions through', () => {
   assert.deepEqual(passed(faults, [0, 1, 2, 1, 3]), [0, 2, 1, 3]);
 });
 
+test('a rule for large messages leaves those alone that are as large or smaller', () => {
+  const bytes = stream(0, { bytes: 2000 }).length;
+  const faults = faultsWith([{ action: 'drop', largerThanBytes: bytes }]);
+  assert.equal(apply(faults, stream(0, { bytes: 2000 }))[0]?.kind, 'pass');
+  assert.deepEqual(apply(faults, stream(1, { bytes: 2001 })), []);
+  assert.equal(apply(faults, stream(2))[0]?.kind, 'pass');
+});
+
 test('the phase follows the handshake', () => {
   const faults = faultsWith([
     { action: 'drop', phase: 'handshake', payloadType: PAYLOAD_TYPE.OUTPUT },
