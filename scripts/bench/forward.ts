@@ -125,7 +125,7 @@ async function requestFigure(
     const seconds = (performance.now() - startedAt) / 1000;
     if (latencies.length === 0) throw new Error(`${what}: no answer came`);
     return {
-      name: `requests over ${connections} connections, ${what}`,
+      name: `requests over ${connections} connection${connections === 1 ? '' : 's'}, ${what}`,
       value: latencies.length / seconds,
       unit: 'per second',
       note: `latency ${median(latencies).toFixed(2)} ms, p99 ${percentile(latencies, 99).toFixed(2)} ms`,
