@@ -45,6 +45,10 @@ export const ERROR_TABLE = {
   TARGET_STOPPED: { exitStatus: 69, meaning: 'The instance is stopped or stopping.' },
   TARGET_TERMINATED: { exitStatus: 69, meaning: 'The instance is terminated or shutting down.' },
   TARGET_NOT_CONNECTED: { exitStatus: 69, meaning: 'The SSM agent of the instance is not connected.' },
+  HOST_KEYS_UNKNOWN: {
+    exitStatus: 69,
+    meaning: 'The host keys of the instance cannot be read over a session nor from its console.',
+  },
   DOCUMENT_INVALID: {
     exitStatus: 65,
     meaning: 'The session document or one of its parameters is not accepted.',

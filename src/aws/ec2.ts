@@ -1,5 +1,5 @@
 /**
- * The EC2 calls: DescribeInstances, DescribeVpcs and DescribeRegions, as plain records. The only file that knows the EC2 client,
+ * The EC2 calls: DescribeInstances, DescribeVpcs and DescribeRegions, as plain records, and GetConsoleOutput. The only file that knows the EC2 client,
  * which is the largest part of the program: it is loaded only when a target has to be looked up.
  */
 import type { Filter, Instance as SdkInstance, Tag } from '@aws-sdk/client-ec2';
@@ -8,6 +8,7 @@ import {
   DescribeRegionsCommand,
   DescribeVpcsCommand,
   EC2Client,
+  GetConsoleOutputCommand,
 } from '@aws-sdk/client-ec2';
 import { ProxyError } from '../errors.ts';
 import type { CallOptions } from './call.ts';
@@ -134,6 +135,25 @@ export async function describeRegions(context: AwsContext, options: CallOptions)
     options,
   );
   return (answer.Regions ?? []).flatMap(({ RegionName: name }) => (name ? [name] : [])).sort();
+}
+
+/** What the instance has written to its serial console, as far as EC2 still has it; empty when that is nothing. */
+export async function consoleOutput(
+  context: AwsContext,
+  instanceId: string,
+  options: CallOptions,
+): Promise<string> {
+  const command = new GetConsoleOutputCommand({ InstanceId: instanceId });
+  const answer = await call(
+    context,
+    {
+      operation: 'GetConsoleOutput',
+      send: (credentials, abortSignal) =>
+        clientOf(context, credentials, options).send(command, { abortSignal }),
+    },
+    options,
+  );
+  return Buffer.from(answer.Output ?? '', 'base64').toString('utf8');
 }
 
 function asSdkFilter([name, ...values]: Ec2Filter): Filter {

@@ -86,6 +86,7 @@ const ACTIONS: Readonly<Record<string, string>> = {
   DescribeInstanceInformation: 'ssm:DescribeInstanceInformation',
   DescribeInstances: 'ec2:DescribeInstances',
   DescribeVpcs: 'ec2:DescribeVpcs',
+  GetConsoleOutput: 'ec2:GetConsoleOutput',
   GenerateDataKey: 'kms:GenerateDataKey on the key of the session preferences',
   ResumeSession: 'ssm:ResumeSession',
   StartSession: 'ssm:StartSession on the instance and on the session document',

@@ -78,6 +78,11 @@ async function runCommand(invocation: CommandInvocation, io: CliIo): Promise<num
       const { readCheckArgs, runCheck } = await import('./check.ts');
       return runCheck(readCheckArgs(target, port, options), io);
     }
+    case 'host-keys': {
+      const [host = '', port] = expectWords(command, words, 1, 2);
+      const { readHostKeysArgs, runHostKeys } = await import('./host-keys.ts');
+      return runHostKeys(readHostKeysArgs(host, port, options), io);
+    }
     case 'sessions': {
       const { readSessionsArgs, runSessions } = await import('./sessions.ts');
       return runSessions(readSessionsArgs(words, options), io);
@@ -142,6 +147,7 @@ async function configuredFor(
   if (!API.includes(command)) return undefined;
   switch (command) {
     case 'connect':
+    case 'host-keys':
     case 'wait': {
       const [target, port] = words;
       return configuredValues(env, target === undefined ? undefined : parseDestination(target, port).target);

@@ -14,7 +14,7 @@ import { targetContexts } from '../contexts.ts';
 import { openRuntimeDirectory } from '../gate/runtime-directory.ts';
 import { LookupFiles } from '../gate/lookup-files.ts';
 import type { Log } from '../log.ts';
-import { isKnownInstance } from '../opening/known-instance.ts';
+import { knownInstance } from '../opening/known-instance.ts';
 import type { SessionRequest } from '../open-session.ts';
 
 export interface HeadStart {
@@ -79,13 +79,10 @@ async function isKnown(
   const directory = request.sharing?.sharesLookups === true ? openRuntimeDirectory(env) : undefined;
   if (directory === undefined) return false;
   const files = new LookupFiles(directory);
-  return isKnownInstance({
-    context,
-    target: request.target,
-    scope: request,
-    files,
-    wallNowMs: systemClock.wallNow(),
-  });
+  const wallNowMs = systemClock.wallNow();
+  return (
+    (await knownInstance({ context, target: request.target, scope: request, files, wallNowMs })) !== undefined
+  );
 }
 
 /** Settings that cannot be used are reported by whoever uses them. */

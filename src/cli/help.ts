@@ -5,6 +5,7 @@ import { config } from './help/config.ts';
 import { emulator } from './help/emulator.ts';
 import { forward } from './help/forward.ts';
 import { exec, shell } from './help/kinds.ts';
+import { hostKeys } from './help/host-keys.ts';
 import { list } from './help/list.ts';
 import { status, stop } from './help/keeper.ts';
 import { login, logout } from './help/login.ts';
@@ -28,6 +29,7 @@ export const COMMAND_HELP: Readonly<Record<CommandName, CommandHelp>> = {
   forward,
   list,
   check,
+  'host-keys': hostKeys,
   sessions,
   config,
   status,

@@ -8,6 +8,7 @@ import { CHECK_OPTIONS } from './options/check.ts';
 import { COMMON_OPTIONS } from './options/common.ts';
 import { EMULATOR_OPTIONS } from './options/emulator.ts';
 import { FORWARD_OPTIONS } from './options/forward.ts';
+import { HOST_KEYS_OPTIONS } from './options/host-keys.ts';
 import { KIND_OPTIONS } from './options/kinds.ts';
 import { KEEPER_OPTIONS } from './options/keeper.ts';
 import { LOGIN_OPTIONS } from './options/login.ts';
@@ -27,6 +28,7 @@ export const OPTIONS = [
   ...FORWARD_OPTIONS,
   ...LIST_OPTIONS,
   ...CHECK_OPTIONS,
+  ...HOST_KEYS_OPTIONS,
   ...SESSIONS_OPTIONS,
   ...KEEPER_OPTIONS,
   ...LOGIN_OPTIONS,

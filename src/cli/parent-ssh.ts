@@ -1,5 +1,5 @@
 /**
- * The ssh that runs this process as its ProxyCommand, and how long it is going to wait. ssh counts ConnectTimeout
+ * The ssh that runs this process as its ProxyCommand or KnownHostsCommand, and how long it is going to wait. ssh counts ConnectTimeout
  * until the far end's banner, through a ProxyCommand too, and then ends its proxy without a word: our own error has to
  * come before that.
  *
@@ -7,7 +7,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { basename } from 'node:path';
-import { sshConnectTimeoutMs } from './ssh-arguments.ts';
+import { sshConnectTimeoutMs, sshIgnoresHostKeys } from './ssh-arguments.ts';
 
 export const DEFAULT_CONNECT_TIMEOUT_MS = 30_000;
 /** ssh has the time to show our last line. At most this, and a fifth of short times. Milliseconds. */
@@ -20,13 +20,23 @@ const SHELLS: ReadonlySet<string> = new Set(['sh', 'bash', 'dash', 'zsh', 'ksh',
 
 /** ConnectTimeout of the ssh above `pid`'s parent; undefined when there is none, or nothing can be read. */
 export function parentSshTimeoutMs(parentPid: number = process.ppid, proc = '/proc'): number | undefined {
+  const args = parentSshArguments(parentPid, proc);
+  return args === undefined ? undefined : sshConnectTimeoutMs(args);
+}
+
+/** The ssh that runs this process was told on its command line to take any host key. False when nothing can be read. */
+export function parentSshIgnoresKeys(parentPid: number = process.ppid, proc = '/proc'): boolean {
+  return sshIgnoresHostKeys(parentSshArguments(parentPid, proc) ?? []);
+}
+
+function parentSshArguments(parentPid: number, proc: string): readonly string[] | undefined {
   let pid = parentPid;
   for (let generation = 0; generation < MAX_GENERATIONS && pid > 1; generation += 1) {
     const words = commandLine(pid, proc);
     const [program = '', ...args] = words;
     // A login shell has a hyphen before its name.
     const name = basename(program).replace(/^-/, '');
-    if (name === 'ssh') return sshConnectTimeoutMs(args);
+    if (name === 'ssh') return args;
     if (!SHELLS.has(name)) return undefined;
     pid = parentOf(pid, proc);
   }

@@ -20,6 +20,16 @@ export function programWords(
   return file === realPath(process.execPath) ? [file] : [process.execPath, file];
 }
 
+/** The same for lines that take no plain name: where PATH leads to this program, the path that it has there. */
+export function absoluteWords(
+  env: Environment,
+  isAbsolute: boolean,
+  script: string = process.argv[1] ?? '',
+): readonly string[] {
+  const words = programWords(env, isAbsolute, script);
+  return words[0] === NAME ? onPath(env).slice(0, 1) : words;
+}
+
 /** The first of that name only: it is the one that would run. */
 function onPath(env: Environment): readonly string[] {
   const paths = (env['PATH'] ?? '').split(delimiter).map((folder) => join(folder, NAME));

@@ -1,5 +1,5 @@
 /**
- * What an ssh command line says about ConnectTimeout. Pure: OpenSSH's own rules for its arguments (getopt clusters,
+ * What an ssh command line says about ConnectTimeout and StrictHostKeyChecking. Pure: OpenSSH's own rules for its arguments (getopt clusters,
  * options also after the host, the first value wins) and for times (`10`, `90s`, `1m30s`, `none`).
  *
  * Its config files may say more; they are not read.
@@ -17,9 +17,20 @@ const UNIT_MS: Readonly<Record<string, number>> = {
 
 /** Milliseconds; undefined when the arguments (without the program's name) set none, or `none`. */
 export function sshConnectTimeoutMs(args: readonly string[]): number | undefined {
+  const value = firstValue(args, 'connecttimeout');
+  return value === undefined ? undefined : parseTime(value);
+}
+
+/** True when they say that any host key will do. */
+export function sshIgnoresHostKeys(args: readonly string[]): boolean {
+  return ['no', 'off'].includes(firstValue(args, 'stricthostkeychecking')?.toLowerCase() ?? '');
+}
+
+/** `name` in lower case. */
+function firstValue(args: readonly string[], name: string): string | undefined {
   for (const option of optionTexts(args)) {
-    const value = valueOf(option, 'connecttimeout');
-    if (value !== undefined) return parseTime(value);
+    const value = valueOf(option, name);
+    if (value !== undefined) return value;
   }
   return undefined;
 }

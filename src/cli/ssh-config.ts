@@ -5,7 +5,7 @@ import { ProxyError } from '../errors.ts';
 import { BACKUP_SUFFIX, editFile } from '../files/edit-file.ts';
 import { isHostPattern, sshConfigBlock } from '../ssh/config-block.ts';
 import { withInclude, withoutInclude } from '../ssh/include-line.ts';
-import { connectLine } from './connect-line.ts';
+import { connectLine, hostKeysLine } from './connect-line.ts';
 import type { CliIo } from './io.ts';
 import type { Environment, OptionReader } from './option-values.ts';
 import { writeOut } from './output.ts';
@@ -30,10 +30,12 @@ export function readSshConfigArgs(
   if (isWriting && isRemoving) {
     throw new ProxyError('USAGE', '--write and --remove exclude each other', { hint: 'give one of them' });
   }
+  const isAbsolute = options.switch('absolute');
   const block = sshConfigBlock({
     hosts: patterns(options, 'host'),
     clusters: patterns(options, 'cluster'),
-    proxyCommand: connectLine('ssh-config', texts, env, options.switch('absolute')),
+    proxyCommand: connectLine('ssh-config', texts, env, isAbsolute),
+    knownHostsCommand: options.switch('no-host-keys') ? undefined : hostKeysLine(texts, env, isAbsolute),
     sharesConnections: options.switch('control-master'),
   });
   return { action: isWriting ? 'write' : isRemoving ? 'remove' : 'print', block };

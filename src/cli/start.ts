@@ -24,6 +24,11 @@ async function runCommand(argv: readonly string[], io: CliIo, packs: Packs): Pro
     const args = readConnectArgs(line, io.env, await configuredValues(io.env, target));
     return connectCommand(args, io, packs);
   }
+  if (argv[0] === 'host-keys') {
+    const { runHostKeysLine } = await import('./host-keys.ts');
+    const status = await runHostKeysLine(argv, io, packs);
+    if (status !== undefined) return status;
+  }
   if (argv[0] === KEEPER_WORD) {
     const { runKeeperProcess } = await import('./keeper-process.ts');
     return runKeeperProcess(io);

@@ -22,6 +22,7 @@ import { shellEnvironment } from './agent-shell.ts';
 import { StreamSource } from './agent-source.ts';
 import { Utf8Regrouper } from './agent-utf8.ts';
 import { splitWords } from './agent-words.ts';
+import { placeFiles } from './node-files.ts';
 
 const PREFIX_PATTERN = /^[0-9a-zA-Z\r\n_:-]{0,30}$/;
 /** The agent's pauses before it reports a command that did not start. */
@@ -185,7 +186,8 @@ export class CommandPlugin implements SessionPlugin {
   }
 
   #spawn(words: readonly string[], output: number | 'pipe'): SpawnedCommand {
-    const [file = '', ...args] = words;
+    const placed = placeFiles(words, this.#host.environment.files ?? {});
+    const [file = '', ...args] = placed.words;
     const { directory, environment } = shellEnvironment(this.#host.environment);
     const child = spawn(file, args, {
       cwd: directory,
@@ -199,6 +201,7 @@ export class CommandPlugin implements SessionPlugin {
       );
       child.once('exit', (status) => resolve({ status: status ?? -1 }));
     });
+    void ended.finally(placed.remove);
     this.#command = { child, ended };
     this.#host.trace('command-started');
     return this.#command;

@@ -4,6 +4,7 @@
  */
 import type { LogFields } from '../log.ts';
 import type { Dial } from './agent-tcp.ts';
+import type { NodeFiles } from './node-files.ts';
 
 /** What the service tells the agent when a session starts (control channel, `interactive_shell`). */
 export interface AgentSessionRequest {
@@ -115,6 +116,8 @@ export interface AgentEnvironment {
   readonly dial?: Dial | undefined;
   /** Decrypts the client's data key (KMS sessions); rejects when it may not. */
   decryptDataKey(ciphertext: Buffer, context: Readonly<Record<string, string>>): Promise<Buffer>;
+  /** What non-interactive commands find below /etc/ssh; default: nothing. */
+  readonly files?: NodeFiles | undefined;
   /** Of shell and command sessions; without it they run in the temporary directory with a bare environment. */
   readonly shell?: ShellEnvironment | undefined;
 }

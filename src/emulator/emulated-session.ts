@@ -14,6 +14,7 @@ import type {
 } from './agent-link.ts';
 import type { ClientLink } from './client-link.ts';
 import { resolveDial } from './instance.ts';
+import { hostKeyFiles } from './node-files.ts';
 import type { EmulatedInstance } from './instance.ts';
 import { LifetimeSet } from './lifetime-set.ts';
 import { Relay } from './relay.ts';
@@ -266,6 +267,7 @@ export class EmulatedSession {
       dialAddress: (host: string | undefined, port: number) =>
         resolveDial(instance, world.instances.values(), host, port),
       decryptDataKey: this.#parts.decryptDataKey,
+      files: hostKeyFiles(instance.hostKeys),
     };
     this.#note('agent.started');
     this.#relay.setAgentUp(true);

@@ -58,6 +58,10 @@ export interface InstanceSpec {
   readonly dial?: Readonly<Record<string, DialAddress | null>>;
   readonly user?: string;
   readonly identityFile?: string;
+  /** Public host keys, as in known_hosts without the name. */
+  readonly hostKeys?: readonly string[];
+  /** null: the console has shown nothing. */
+  readonly consoleOutput?: string | null;
 }
 
 export interface InstanceDefaults {
@@ -88,6 +92,8 @@ const SPEC_KEYS: readonly (keyof InstanceSpec)[] = [
   'dial',
   'user',
   'identityFile',
+  'hostKeys',
+  'consoleOutput',
 ];
 const INSTANCE_ID = /^m?i-[0-9a-f]{8,17}$/;
 const AGENT_VERSION = '3.3.987.0';
@@ -118,6 +124,8 @@ export function createInstance(value: unknown, defaults: InstanceDefaults): Emul
     dial: {},
     user: 'ubuntu',
     identityFile: undefined,
+    hostKeys: [],
+    consoleOutput: undefined,
   };
   changeInstance(instance, given, defaults);
   return instance;
@@ -147,6 +155,8 @@ export function changeInstance(instance: EmulatedInstance, value: unknown, defau
   put('agentVersion', asString);
   put('user', asString);
   put('identityFile', asString);
+  put('hostKeys', asStrings);
+  put('consoleOutput', (each, path) => (each === null ? null : asString(each, path)));
   put('interfaces', (each, path) =>
     asArray(each, path).map((one, i) => asInterface(one, `${path}[${i}]`, defaults)),
   );

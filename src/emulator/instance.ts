@@ -53,6 +53,10 @@ export interface EmulatedInstance {
    * machine's loopback. A port without an entry refuses connections.
    */
   dial: Readonly<Record<string, DialAddress>>;
+  /** Public host keys, lines of type, base64, comment: what its commands read and its console has shown. */
+  hostKeys: readonly string[];
+  /** What GetConsoleOutput answers; undefined: the start of a machine with these host keys; null: nothing. */
+  consoleOutput: string | null | undefined;
   /** For the description only: how to log in. */
   user: string;
   identityFile: string | undefined;

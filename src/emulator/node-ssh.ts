@@ -41,6 +41,8 @@ export interface NodeSsh {
   readonly identityFile: string;
   /** `SHA256:...` of the host key. */
   readonly hostKeyFingerprint: string;
+  /** The public host key: type, base64, comment. */
+  readonly hostKey: string;
   readonly home: NodeHome;
   /** Connections open now. */
   readonly connections: number;
@@ -56,6 +58,7 @@ export async function startNodeSsh(options: NodeSshOptions): Promise<NodeSsh> {
   const clientKey = parseKey(await loadOrCreateKey(identityFile, `${user}@emulator`));
   const hostKeyFile = join(directory, directoryName(hostname), 'ssh_host_ed25519_key');
   const hostKey = await loadOrCreateKey(hostKeyFile, hostname);
+  const publicHostKey = parseKey(hostKey);
   const processes = new NodeProcesses(home.mark);
   const connections = new Set<Connection>();
   // Sockets are ours, so that closing the node can cut those that never finish a handshake.
@@ -108,7 +111,8 @@ export async function startNodeSsh(options: NodeSshOptions): Promise<NodeSsh> {
     port,
     user,
     identityFile,
-    hostKeyFingerprint: fingerprint(parseKey(hostKey).getPublicSSH()),
+    hostKeyFingerprint: fingerprint(publicHostKey.getPublicSSH()),
+    hostKey: `${publicHostKey.type} ${publicHostKey.getPublicSSH().toString('base64')} root@${hostname}`,
     home,
     get connections() {
       return connections.size;

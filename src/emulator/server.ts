@@ -34,6 +34,8 @@ export interface SshTarget extends DialAddress {
   /** Who can log in there; default: the nodes' usual user. */
   readonly user?: string;
   readonly identityFile?: string;
+  /** Its public host key: type, base64. */
+  readonly hostKey?: string;
 }
 
 /** The SSH server of one node, as far as the emulator needs it. */
@@ -41,6 +43,8 @@ export interface NodeServer {
   readonly port: number;
   readonly user: string;
   readonly identityFile: string;
+  /** Public: type, base64, comment. */
+  readonly hostKey: string;
   close(): Promise<void>;
 }
 
@@ -144,6 +148,7 @@ async function start(
       dial: { '22': { host: '127.0.0.1', port: server.port } },
       user: server.user,
       identityFile: server.identityFile,
+      hostKeys: [server.hostKey],
     });
   };
   const controls = new Controls({
@@ -200,6 +205,7 @@ function nodeSpec(index: number, target: SshTarget | undefined) {
     user: target?.user ?? NODE_USER,
     ...(target === undefined ? {} : { dial: { '22': { host: target.host, port: target.port } } }),
     ...(target?.identityFile === undefined ? {} : { identityFile: target.identityFile }),
+    ...(target?.hostKey === undefined ? {} : { hostKeys: [target.hostKey] }),
   };
 }
 

@@ -32,17 +32,28 @@ const OTHERS = 0o077;
 const MAX_ANSWER_BYTES = 64 * 1024;
 /** Above so many entries the old ones are removed. */
 const SWEEP_ABOVE = 300;
-/** Nobody waits longer, and no answer lives longer. Milliseconds. */
+/** Nobody waits longer, and no answer lives longer, unless the caller says so. Milliseconds. */
 const OLD_MS = 600_000;
+
+export interface LookupFilesOptions {
+  readonly maxAnswerBytes?: number;
+  /** Name of the folder in the runtime directory. */
+  readonly folder?: string;
+  /** From this age on an answer may be removed. Milliseconds. */
+  readonly keepMs?: number;
+}
 
 export class LookupFiles {
   readonly #directory: string;
   readonly #maxAnswerBytes: number;
+  readonly #keepMs: number;
 
   /** `runtimeDirectory` has been checked (runtime-directory.ts); the files are in a folder of it. */
-  constructor(runtimeDirectory: string, maxAnswerBytes = MAX_ANSWER_BYTES) {
+  constructor(runtimeDirectory: string, options: LookupFilesOptions = {}) {
+    const { maxAnswerBytes = MAX_ANSWER_BYTES, folder = 'lookups', keepMs = OLD_MS } = options;
     this.#maxAnswerBytes = maxAnswerBytes;
-    this.#directory = join(runtimeDirectory, 'lookups');
+    this.#keepMs = keepMs;
+    this.#directory = join(runtimeDirectory, folder);
     quietly(() => mkdirSync(this.#directory, { mode: PRIVATE_DIRECTORY }));
   }
 
@@ -62,6 +73,8 @@ export class LookupFiles {
       writeFileSync(temporary, JSON.stringify({ at: wallNowMs, answer }), { mode: PRIVATE_FILE, flag: 'wx' });
       renameSync(temporary, this.#path('answer', key));
     });
+    // Others are swept when wishes are read.
+    if (this.#keepMs > OLD_MS) this.#sweepMany(quietly(() => readdirSync(this.#directory)) ?? [], wallNowMs);
   }
 
   forget(key: string): void {
@@ -81,18 +94,19 @@ export class LookupFiles {
   /** Values of the group that somebody waits for. */
   wishes(group: string, wallNowMs: number): string[] {
     const names = quietly(() => readdirSync(this.#directory)) ?? [];
-    if (names.length > SWEEP_ABOVE) this.#sweep(names, wallNowMs);
+    this.#sweepMany(names, wallNowMs);
     const prefix = `wish-${group}-`;
     return names
       .filter((name) => name.startsWith(prefix))
       .flatMap((name) => quietly(() => readlinkSync(join(this.#directory, name))) ?? []);
   }
 
-  #sweep(names: readonly string[], wallNowMs: number): void {
+  #sweepMany(names: readonly string[], wallNowMs: number): void {
+    if (names.length <= SWEEP_ABOVE) return;
     for (const name of names) {
       const path = join(this.#directory, name);
       quietly(() => {
-        if (wallNowMs - lstatSync(path).mtimeMs > OLD_MS) unlinkSync(path);
+        if (wallNowMs - lstatSync(path).mtimeMs > this.#keepMs) unlinkSync(path);
       });
     }
   }

@@ -22,15 +22,18 @@ export interface KnownInstanceQuestion {
   readonly wallNowMs: number;
 }
 
-/** False also when it cannot be told without asking somebody. */
-export async function isKnownInstance(question: KnownInstanceQuestion): Promise<boolean> {
+/** Its ID as it was found; undefined also when it cannot be told without asking somebody. */
+export async function knownInstance(question: KnownInstanceQuestion): Promise<string | undefined> {
   const { context, target, scope, files, wallNowMs } = question;
-  if (scope.vpc !== undefined && !isVpcId(scope.vpc)) return false;
+  if (scope.vpc !== undefined && !isVpcId(scope.vpc)) return undefined;
   const [lookup] = lookups(parseTarget(target));
   const [name = '', value = ''] = lookup ?? [];
-  if (typeof value !== 'string' || context.readyCredentials() === undefined) return false;
+  if (typeof value !== 'string' || context.readyCredentials() === undefined) return undefined;
   const key = fingerprint(await lookupGroup(context, name, scopeFilters(scope)), value);
-  return files.find(key, ANSWER_LIFE_MS, wallNowMs) !== undefined;
+  const record = files.find(key, ANSWER_LIFE_MS, wallNowMs) as
+    { instance?: { instanceId?: unknown } } | null | undefined;
+  const instanceId = record?.instance?.instanceId;
+  return typeof instanceId === 'string' ? instanceId : undefined;
 }
 
 /** Lookups with the same answer for everybody: same identity, region, endpoint, filter and scope. */

@@ -16,7 +16,7 @@ export interface Policy {
   readonly Statement: readonly Statement[];
 }
 
-export const USES = ['connect', 'shell', 'exec', 'forward'] as const;
+export const USES = ['connect', 'shell', 'exec', 'forward', 'host-keys'] as const;
 export type Use = (typeof USES)[number];
 
 export interface PolicyScope {
@@ -46,13 +46,19 @@ const DOCUMENTS: Readonly<Record<Use, readonly DocumentName[]>> = {
     { name: 'AWS-StartPortForwardingSession', isOwn: false },
     { name: 'AWS-StartPortForwardingSessionToRemoteHost', isOwn: false },
   ],
+  // From the console; over a session they are read with what exec has.
+  'host-keys': [],
 };
 
 /** For the person or role that connects. */
 export function userPolicy(scope: PolicyScope): Policy {
   const { account = '*', tags, regions } = scope;
+  const ec2Instances = arns(
+    scope,
+    (partition, region) => `arn:${partition}:ec2:${region}:${account}:instance/*`,
+  );
   const instances = [
-    ...arns(scope, (partition, region) => `arn:${partition}:ec2:${region}:${account}:instance/*`),
+    ...ec2Instances,
     ...arns(scope, (partition, region) => `arn:${partition}:ssm:${region}:${account}:managed-instance/*`),
   ];
   const documents = scope.uses.flatMap((use) =>
@@ -68,6 +74,14 @@ export function userPolicy(scope: PolicyScope): Policy {
       ...allow(['ec2:DescribeInstances', 'ec2:DescribeVpcs', 'ssm:DescribeInstanceInformation'], '*'),
       ...(regions.length > 0 && { Condition: { StringEquals: { 'aws:RequestedRegion': regions } } }),
     },
+    ...(scope.uses.includes('host-keys')
+      ? [
+          {
+            ...allow('ec2:GetConsoleOutput', ec2Instances),
+            ...(Object.keys(tags).length > 0 && { Condition: tagCondition(tags, 'aws:ResourceTag') }),
+          },
+        ]
+      : []),
     // A condition on tags of the instance would not hold for the document, which has none.
     ...(Object.keys(tags).length === 0
       ? [allow('ssm:StartSession', [...instances, ...documents])]
@@ -113,8 +127,11 @@ function allow(actions: string | readonly string[], resources: string | readonly
 }
 
 /** All tags of one condition have to match. */
-function tagCondition(tags: Readonly<Record<string, string>>): NonNullable<Statement['Condition']> {
-  const keys = Object.entries(tags).map(([key, value]) => [`ssm:resourceTag/${key}`, value] as const);
+function tagCondition(
+  tags: Readonly<Record<string, string>>,
+  prefix = 'ssm:resourceTag',
+): NonNullable<Statement['Condition']> {
+  const keys = Object.entries(tags).map(([key, value]) => [`${prefix}/${key}`, value] as const);
   return { StringEquals: Object.fromEntries(keys) };
 }
 

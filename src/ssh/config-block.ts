@@ -11,6 +11,8 @@ export interface BlockRequest {
   readonly clusters: readonly string[];
   /** The whole `connect` line, with %h and %p. */
   readonly proxyCommand: string;
+  /** The whole line that answers with host keys, with %H; undefined: none. */
+  readonly knownHostsCommand: string | undefined;
   /** Connections to one node share one session. */
   readonly sharesConnections: boolean;
 }
@@ -32,7 +34,7 @@ export const EC2_NAMES: readonly string[] = ['i-*', 'mi-*', '*.ec2.internal', '*
 
 /** With a line break at the end. */
 export function sshConfigBlock(request: BlockRequest): string {
-  const { hosts, clusters, proxyCommand, sharesConnections } = request;
+  const { hosts, clusters, proxyCommand, knownHostsCommand, sharesConnections } = request;
   const patterns = [
     ...(hosts.length > 0 ? hosts : [...PRIVATE_RANGES, ...EC2_NAMES]),
     ...clusters.flatMap(clusterPatterns),
@@ -45,6 +47,12 @@ export function sshConfigBlock(request: BlockRequest): string {
     '    ServerAliveInterval 15',
     '    ServerAliveCountMax 40',
   ];
+  if (knownHostsCommand !== undefined) {
+    lines.push(
+      '    # Host keys as the instance itself has them, besides those in your own files.',
+      `    KnownHostsCommand ${knownHostsCommand}`,
+    );
+  }
   if (sharesConnections) {
     lines.push('    ControlMaster auto', '    ControlPath ~/.ssh/ssm-proxy-%C', '    ControlPersist 5m');
   }
@@ -60,6 +68,12 @@ function clusterPatterns(cluster: string): readonly string[] {
 export function proxyCommandWord(text: string): string {
   const escaped = text.replaceAll('%', '%%');
   return /^[\w@%+=:,./-]+$/.test(escaped) ? escaped : `'${escaped.replaceAll("'", "'\\''")}'`;
+}
+
+/** A word in a KnownHostsCommand: ssh splits the line itself, by quotes and backslashes, then replaces % marks. */
+export function knownHostsCommandWord(text: string): string {
+  const escaped = text.replaceAll('%', '%%');
+  return /^[\w@%+=:,./-]+$/.test(escaped) ? escaped : `"${escaped.replace(/[\\"]/g, '\\$&')}"`;
 }
 
 /** True for a text that can stand in a Host line. */

@@ -11,6 +11,7 @@ const request = {
   hosts: [],
   clusters: [],
   proxyCommand: 'ssm-proxy connect %h %p',
+  knownHostsCommand: undefined,
   sharesConnections: false,
 } as const;
 

@@ -107,7 +107,7 @@ function startRefresh(files: LookupFiles | undefined, key: string, args: readonl
 
 function openFiles(env: Environment): LookupFiles | undefined {
   const directory = openRuntimeDirectory(env);
-  return directory === undefined ? undefined : new LookupFiles(directory, MAX_FILE_BYTES);
+  return directory === undefined ? undefined : new LookupFiles(directory, { maxAnswerBytes: MAX_FILE_BYTES });
 }
 
 /** Same answer for everybody with the same key: all that can decide who asks whom. Secrets are not among it. */

@@ -13,7 +13,7 @@ export const POLICY_OPTIONS = [
     name: 'for',
     value: 'USE[,USE...]',
     defaultText: 'connect',
-    help: 'what it has to allow: connect, shell, exec, forward',
+    help: 'what it has to allow: connect, shell, exec, forward, host-keys',
     commands: ['policy'],
   },
 ] as const satisfies readonly OptionSpec[];

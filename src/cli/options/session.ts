@@ -9,7 +9,7 @@ export const SESSION_OPTIONS = [
     env: 'SSM_PROXY_SSMMESSAGES_ENDPOINT',
     defaultText: 'what StartSession returns',
     help: 'host for the data channel, in place of the one that StartSession returns',
-    commands: SESSION,
+    commands: [...SESSION, 'host-keys'],
   },
   {
     name: 'vpc',
@@ -94,7 +94,7 @@ export const SESSION_OPTIONS = [
     env: 'SSM_PROXY_START_RATE',
     defaultText: '3',
     help: 'StartSession calls per second from this machine, all processes together; 0: no limit',
-    commands: SESSION,
+    commands: [...SESSION, 'host-keys'],
   },
   {
     name: 'pace',

@@ -9,6 +9,7 @@ export const COMMANDS = [
   'forward',
   'list',
   'check',
+  'host-keys',
   'sessions',
   'config',
   'status',
@@ -53,6 +54,7 @@ export const TARGETED: readonly CommandName[] = [
   'exec',
   'forward',
   'check',
+  'host-keys',
 ];
 /** Commands that call AWS. */
 export const API: readonly CommandName[] = [...TARGETED, 'list', 'sessions'];
@@ -67,6 +69,7 @@ export const READABLE: readonly CommandName[] = [
   'resolve',
   'wait',
   'check',
+  'host-keys',
   'exec',
   'forward',
   'list',

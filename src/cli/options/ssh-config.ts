@@ -36,6 +36,12 @@ export const WRITING_OPTIONS = [
     commands: ['ssh-config'],
   },
   {
+    name: 'no-host-keys',
+    value: undefined,
+    help: 'leave out the line by which ssh gets the host keys of the instances (KnownHostsCommand)',
+    commands: ['ssh-config'],
+  },
+  {
     name: 'absolute',
     value: undefined,
     help: 'name node and the program by their paths, for programs with another PATH',

@@ -1,4 +1,4 @@
-/** EC2's Query API, as much as finding an instance takes: DescribeInstances, DescribeVpcs, DescribeRegions. */
+/** EC2's Query API, as much as finding an instance takes, and what its console has shown. */
 import { ACCOUNT_ID } from '../identities.ts';
 import type { EmulatedInstance } from '../instance.ts';
 import { isManaged } from '../instance.ts';
@@ -17,9 +17,11 @@ export const EC2_OPERATIONS: Readonly<Record<string, Ec2Operation>> = {
   DescribeInstances: describeInstances,
   DescribeVpcs: describeVpcs,
   DescribeRegions: describeRegions,
+  GetConsoleOutput: getConsoleOutput,
 };
 
 const DEFAULT_PAGE = 1000;
+const CONSOLE_BYTES = 64 * 1024;
 
 function describeInstances(world: World, region: string, parameters: URLSearchParams): XmlElement {
   const ids = numberedValues(parameters, 'InstanceId');
@@ -101,6 +103,34 @@ function describeRegions(world: World, _region: string, parameters: URLSearchPar
       })),
     ),
   };
+}
+
+/** The newest 64 KiB, as EC2 keeps them; no output at all while there is none. */
+function getConsoleOutput(world: World, region: string, parameters: URLSearchParams): XmlElement {
+  const known = [...world.instances.values()].filter((each) => each.region === region && !isManaged(each));
+  const [instance] = pickById(known, [parameters.get('InstanceId') ?? '']);
+  if (instance === undefined) throw new Refusal('InvalidInstanceID.NotFound', 'The instance does not exist');
+  const { consoleOutput = startOfMachine(instance) } = instance;
+  return {
+    instanceId: instance.instanceId,
+    timestamp: new Date(instance.launchTime).toISOString(),
+    output: Buffer.from(consoleOutput ?? '')
+      .subarray(-CONSOLE_BYTES)
+      .toString('base64'),
+  };
+}
+
+/** As cloud-init writes it to the console at the first start. */
+function startOfMachine(instance: EmulatedInstance): string {
+  return [
+    '[    0.000000] Linux version 6.8.0-1021-aws',
+    '[   12.345678] cloud-init[612]: Generating public/private ed25519 key pair.',
+    '-----BEGIN SSH HOST KEY KEYS-----',
+    ...instance.hostKeys,
+    '-----END SSH HOST KEY KEYS-----',
+    '[   14.012345] cloud-init[612]: Cloud-init finished.',
+    '',
+  ].join('\r\n');
 }
 
 function pickById(known: readonly EmulatedInstance[], ids: readonly string[]): EmulatedInstance[] {
