@@ -48,6 +48,14 @@ export async function createContexts(
   return contexts.flat();
 }
 
+/** Several regions or profiles are to be searched, as far as can be told without asking. */
+export function hasManyPlaces({
+  regions = [],
+  profile = '',
+}: Pick<ContextRequest, 'regions' | 'profile'>): boolean {
+  return regions.length > 1 || regions.includes(ALL_REGIONS) || profile.includes(',');
+}
+
 /** The same, for a target whose name may tell its region. */
 export function targetContexts(
   request: ContextRequest & { readonly target: string },

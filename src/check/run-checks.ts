@@ -16,6 +16,7 @@ import { checkConfiguration } from './configuration.ts';
 import { askCaller, checkCredentials, whyNot } from './credentials-state.ts';
 import type { Finding } from './finding.ts';
 import { failure, skipped } from './finding.ts';
+import { checkHostKeys } from './host-key-state.ts';
 import { checkLocalTools } from './local-tools.ts';
 import { checkNetwork } from './network-reach.ts';
 import { checkPermissions } from './permissions.ts';
@@ -24,6 +25,8 @@ import { trySession } from './session-trial.ts';
 import { checkSso } from './sso-state.ts';
 import type { FoundNode } from './target-state.ts';
 import { checkTarget, findNode } from './target-state.ts';
+
+const SSH_PORT = 22;
 
 export interface CheckRequest extends Omit<TargetRequest, 'target'> {
   /** Undefined: everything up to the permissions. */
@@ -141,8 +144,13 @@ async function checkSession(
   if (state !== 'running' && state !== 'unknown') return skip(`not tried: the instance is ${state}`);
   const { status } = await agentStatus(node.context, node.instance.instanceId, { signal });
   if (status !== 'online' && status !== 'unknown') return skip('not tried: the SSM agent is not connected');
-  const trial = await trySession(request, node, { env, log }, signal);
-  return sessionFindings(trial, request.port);
+  const { target, port, endpointUrl, startsPerSecond } = request;
+  const keys =
+    port === SSH_PORT
+      ? checkHostKeys(target, node, { env, log, endpointUrl, startsPerSecond }, signal)
+      : Promise.resolve([]);
+  const [trial, keyFindings] = await Promise.all([trySession(request, node, { env, log }, signal), keys]);
+  return [...sessionFindings(trial, port), ...keyFindings];
 }
 
 function unfinished(id: string, title: string, thrown: unknown, signal: AbortSignal): Finding {

@@ -10,7 +10,7 @@ import type { AwsContext } from '../aws/context.ts';
 import { expectedApi, expectedChannel } from '../aws/expected-hosts.ts';
 import { needsEc2, parseTarget } from '../aws/target.ts';
 import { systemClock } from '../clock.ts';
-import { targetContexts } from '../contexts.ts';
+import { hasManyPlaces, targetContexts } from '../contexts.ts';
 import { openRuntimeDirectory } from '../gate/runtime-directory.ts';
 import { LookupFiles } from '../gate/lookup-files.ts';
 import type { Log } from '../log.ts';
@@ -60,10 +60,6 @@ export async function takeHeadStart(
 export async function secureHeadStart({ contexts }: HeadStart): Promise<void> {
   const [context] = (await Promise.race([contexts?.catch(() => []), nextTurn()])) ?? [];
   await context?.network.secure();
-}
-
-function hasManyPlaces({ regions = [], profile = '' }: SessionRequest): boolean {
-  return regions.length > 1 || regions.includes('all') || profile.includes(',');
 }
 
 async function nextTurn(): Promise<AwsContext[]> {

@@ -7,9 +7,11 @@
  * printed, and ssh goes by its own files and StrictHostKeyChecking.
  */
 import { systemClock } from '../clock.ts';
-import { ProxyError } from '../errors.ts';
-import { failureOf, findHostKeys } from '../host-keys/find-keys.ts';
-import type { HostKeysAnswer, HostKeysRequest } from '../host-keys/find-keys.ts';
+import { ProxyError, asProxyError } from '../errors.ts';
+import type { ErrorCode } from '../errors.ts';
+import { keptKeys } from '../host-keys/kept-keys.ts';
+import type { HostKeysAnswer, HostKeysRequest } from '../host-keys/kept-keys.ts';
+import type { HostKey } from '../host-keys/public-keys.ts';
 import { fingerprintOf, isHostName, knownHostsLines, typeOfKey } from '../host-keys/public-keys.ts';
 import { DEFAULT_START_RATE } from './connect-args.ts';
 import { parseDestination } from './destination.ts';
@@ -23,12 +25,9 @@ import type { Packs } from './packs.ts';
 import { parentSshIgnoresKeys } from './parent-ssh.ts';
 import { printable } from './report.ts';
 import { reason } from './session-facts.ts';
-import { SessionTrace } from './session-trace.ts';
 import { configuredValues } from './settings/config-path.ts';
-import { ShutdownWatch } from './shutdown-watch.ts';
 import { readTargetOptions } from './target-options.ts';
 import { tokenize } from './tokens.ts';
-import { within } from './within.ts';
 
 export interface HostKeysArgs extends HostKeysRequest, LogRequest {
   /** As it is to stand in the lines. */
@@ -40,11 +39,9 @@ export interface HostKeysArgs extends HostKeysRequest, LogRequest {
 const SCHEMA = 1;
 /** sshd gives a client two minutes to log in; nobody likes to wait longer than this. Milliseconds. */
 const TIME_LIMIT_MS = 20_000;
-const TRACE_LIMIT_MS = 300;
-const TERMINATE_ANSWER_MS = 250;
 const SSH_PORT = 22;
 /** Nothing that ssm-proxy handles: ssh has its own ways for such hosts. */
-const NOT_OURS: ReadonlySet<string> = new Set(['TARGET_NOT_FOUND', 'TARGET_INVALID']);
+const NOT_OURS: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['TARGET_NOT_FOUND', 'TARGET_INVALID']);
 
 /** Exit status; undefined when the line is not in a form that is known here: yargs decides then. */
 export async function runHostKeysLine(
@@ -95,89 +92,47 @@ export async function runHostKeys(args: HostKeysArgs, io: CliIo, packs?: Packs):
   if (!args.json && parentSshIgnoresKeys()) return 0;
   if (!args.json && !isHostName(args.host)) return 0;
   const log = openLog(args, io);
-  const abort = new AbortController();
-  let ownStatus: number | undefined;
-  const watch = new ShutdownWatch({
-    onShutdown(exitStatus) {
-      ownStatus ??= exitStatus;
-      io.onEnding?.(exitStatus);
-      abort.abort();
-    },
-    // The keys are wanted by the next ssh, too.
-    isOrphanIdle: () => false,
-  });
-  watch.start();
   try {
-    await writeOut(io.stdout, await answerText(args, io, { log, packs, signal: abort.signal }));
-    return 0;
+    const kept = await keptKeys(args, { env: io.env, clock: systemClock, log });
+    if (kept !== undefined) return await tell(args, kept, io);
+    packs?.load('connect');
+    const { searchHostKeys } = await import('./host-keys-search.ts');
+    const found = await searchHostKeys(args, io, log, () => packs?.load('ec2'));
+    return typeof found === 'number' ? found : await tell(args, found, io);
   } catch (error) {
-    if (ownStatus !== undefined) return ownStatus;
     if (args.json) throw error;
-    const { code = 'INTERNAL', message } = error instanceof ProxyError ? error : { message: String(error) };
-    if (!NOT_OURS.has(code)) io.stderr.write(notice(message, code));
+    const { code, message } = asProxyError(error);
+    complain(io, code, message);
     return 0;
   } finally {
-    watch.stop();
     log.close();
   }
 }
 
-interface AnswerParts {
-  readonly log: ReturnType<typeof openLog>;
-  readonly packs: Packs | undefined;
-  readonly signal: AbortSignal;
-}
-
-async function answerText(
-  args: HostKeysArgs,
-  io: CliIo,
-  { log, packs, signal }: AnswerParts,
-): Promise<string> {
-  const trace = new SessionTrace(io.env, log, () => systemClock.wallNow());
-  let isOver = false;
-  let onTerminated = (): void => {};
-  const terminated = new Promise<void>((resolve) => (onTerminated = resolve));
-  try {
-    const answer = await findHostKeys(
-      args,
-      {
-        ...{ env: io.env, clock: systemClock, log },
-        onAsking() {
-          packs?.load('connect');
-          packs?.load('ec2');
-        },
-        onStarted: (started) => trace.begin(started, `${args.target} host-keys`),
-        onTerminated() {
-          isOver = true;
-          onTerminated();
-        },
-      },
-      signal,
-    );
-    const failure = failureOf(args.target, answer);
-    if (args.json && failure !== undefined) throw failure;
-    if (args.json) return asJson(args, answer);
-    if (failure !== undefined && answer.isNew && !NOT_OURS.has(failure.code)) {
-      io.stderr.write(notice(failure.message, failure.code));
-    }
-    return linesFor(args, answer);
-  } finally {
-    if (trace.hasBegun && !isOver) await within(TERMINATE_ANSWER_MS, terminated);
-    await within(TRACE_LIMIT_MS, trace.end(isOver));
+/** Exit status. */
+async function tell(args: HostKeysArgs, answer: HostKeysAnswer, io: CliIo): Promise<number> {
+  const { entry, isNew } = answer;
+  if (entry.kind === 'failure') {
+    const message = `no host keys of ${args.target}: ${entry.message}`;
+    if (args.json) throw new ProxyError(entry.code, message);
+    // Once, and not for every connection.
+    if (isNew) complain(io, entry.code, message);
+    return 0;
   }
+  await writeOut(io.stdout, args.json ? asJson(args, answer) : linesFor(args, entry.keys));
+  return 0;
 }
 
-function linesFor({ host, port, offered }: HostKeysArgs, { entry }: HostKeysAnswer): string {
-  if (entry.kind === 'failure') return '';
-  const isShown = offered === undefined || entry.keys.some(({ base64 }) => base64 === offered);
+function linesFor({ host, port, offered }: HostKeysArgs, keys: readonly HostKey[]): string {
+  const isShown = offered === undefined || keys.some(({ base64 }) => base64 === offered);
   // What listens there need not be the sshd that these keys are of: ssh decides as for any unknown host.
-  if (port !== SSH_PORT && !isShown) return '';
-  return knownHostsLines(host, entry.keys);
+  return port !== SSH_PORT && !isShown ? '' : knownHostsLines(host, keys);
 }
 
 /** One line: ssh shows it between its own. */
-function notice(message: string, code: string): string {
-  return `ssm-proxy: ${printable(message.replace(/\s*\r?\n\s*/g, ' '))} [${code}]\n`;
+function complain(io: CliIo, code: ErrorCode, message: string): void {
+  if (NOT_OURS.has(code)) return;
+  io.stderr.write(`ssm-proxy: ${printable(message.replace(/\s*\r?\n\s*/g, ' '))} [${code}]\n`);
 }
 
 function asJson({ host }: HostKeysArgs, { entry, atMs, instanceId, region }: HostKeysAnswer): string {

@@ -3,6 +3,7 @@ import { homedir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { ProxyError } from '../errors.ts';
 import { BACKUP_SUFFIX, editFile } from '../files/edit-file.ts';
+import { knowsKnownHostsCommand } from '../ssh/client-version.ts';
 import { isHostPattern, sshConfigBlock } from '../ssh/config-block.ts';
 import { withInclude, withoutInclude } from '../ssh/include-line.ts';
 import { connectLine, hostKeysLine } from './connect-line.ts';
@@ -31,11 +32,12 @@ export function readSshConfigArgs(
     throw new ProxyError('USAGE', '--write and --remove exclude each other', { hint: 'give one of them' });
   }
   const isAbsolute = options.switch('absolute');
+  const hasHostKeys = !options.switch('no-host-keys') && !isRemoving && knowsKnownHostsCommand(env);
   const block = sshConfigBlock({
     hosts: patterns(options, 'host'),
     clusters: patterns(options, 'cluster'),
     proxyCommand: connectLine('ssh-config', texts, env, isAbsolute),
-    knownHostsCommand: options.switch('no-host-keys') ? undefined : hostKeysLine(texts, env, isAbsolute),
+    knownHostsCommand: hasHostKeys ? hostKeysLine(texts, env, isAbsolute) : undefined,
     sharesConnections: options.switch('control-master'),
   });
   return { action: isWriting ? 'write' : isRemoving ? 'remove' : 'print', block };

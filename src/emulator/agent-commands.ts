@@ -201,7 +201,7 @@ export class CommandPlugin implements SessionPlugin {
       );
       child.once('exit', (status) => resolve({ status: status ?? -1 }));
     });
-    void ended.finally(placed.remove);
+    void ended.finally(() => placed.remove());
     this.#command = { child, ended };
     this.#host.trace('command-started');
     return this.#command;

@@ -6,53 +6,28 @@
  * address is, and that instance for its keys. ssh then compares.
  */
 import type { AwsContext } from '../aws/context.ts';
-import type { Clock } from '../clock.ts';
 import { targetContexts } from '../contexts.ts';
-import { ProxyError, asProxyError } from '../errors.ts';
+import { asProxyError } from '../errors.ts';
 import type { ErrorCode } from '../errors.ts';
-import type { TargetRequest } from '../find-target.ts';
 import { claim } from '../gate/claim.ts';
 import { fingerprint } from '../gate/identity.ts';
 import { openRuntimeDirectory } from '../gate/runtime-directory.ts';
-import type { Log } from '../log.ts';
 import type { StartedSession } from '../open-session.ts';
 import { lookupGroup } from '../opening/known-instance.ts';
 import { sleep } from '../opening/sleep.ts';
 import { TimeBudget } from '../opening/time-budget.ts';
 import type { DatedEntry, KeyEntry } from './key-files.ts';
 import { KeyFiles, keyOfInstance } from './key-files.ts';
+import type { HostKeysAnswer, HostKeysRequest, KeptKeysParts } from './kept-keys.ts';
+import { covers } from './kept-keys.ts';
 import type { NodePlace, PlaceParts } from './node-place.ts';
 import { placeOf } from './node-place.ts';
 
-export interface HostKeysRequest extends TargetRequest {
-  readonly port: number;
-  /** The key that the server shows, in base64; undefined: it is not known. */
-  readonly offered: string | undefined;
-  /** Kept keys do not count. */
-  readonly isRefreshing: boolean;
-  readonly startsPerSecond: number;
-  /** Of the session, in CloudTrail. */
-  readonly reason: string;
-  /** For everything. */
-  readonly timeLimitMs: number;
-}
-
-export interface HostKeysParts {
-  readonly env: NodeJS.ProcessEnv;
-  readonly clock: Clock;
-  readonly log: Log;
+export interface HostKeysParts extends KeptKeysParts {
   /** Code of EC2, or of a session, is going to be needed. */
   readonly onAsking?: (() => void) | undefined;
   readonly onStarted?: ((started: StartedSession) => void) | undefined;
   readonly onTerminated?: (() => void) | undefined;
-}
-
-export interface HostKeysAnswer extends DatedEntry {
-  /** Undefined when no instance was found. */
-  readonly instanceId: string | undefined;
-  readonly region: string | undefined;
-  /** It was found out now, and not kept from before. */
-  readonly isNew: boolean;
 }
 
 const SSH_PORT = 22;
@@ -149,11 +124,10 @@ class KeySearch {
     return isGone && node.isDoubtful ? this.#answer(false) : { ...read, ...where };
   }
 
-  #isEnough({ entry, atMs }: DatedEntry, { isDoubtful }: NodePlace): boolean {
+  #isEnough(kept: DatedEntry, { isDoubtful }: NodePlace): boolean {
     const { offered, port } = this.#request;
-    if (entry.kind === 'failure' || offered === undefined) return true;
-    if (entry.keys.some(({ base64 }) => base64 === offered)) return true;
-    const ageMs = this.#parts.clock.wallNow() - atMs;
+    if (covers(kept, offered)) return true;
+    const ageMs = this.#parts.clock.wallNow() - kept.atMs;
     return !isDoubtful && ageMs < (port === SSH_PORT ? JUST_READ_MS : OTHER_PORT_MS);
   }
 
@@ -226,10 +200,4 @@ class KeySearch {
     );
     return fingerprint('target', ...places, target, JSON.stringify([vpc, tags]));
   }
-}
-
-/** As an error, for callers that want the keys or nothing. */
-export function failureOf(target: string, { entry }: HostKeysAnswer): ProxyError | undefined {
-  if (entry.kind === 'keys') return undefined;
-  return new ProxyError(entry.code, `no host keys of ${target}: ${entry.message}`);
 }

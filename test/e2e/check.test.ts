@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { readFileSync, rmSync, writeFileSync, mkdirSync } from 'node:fs';
 import { after, afterEach, before, describe, test } from 'node:test';
 import { DEFAULT_SSO_SETTINGS } from '../../src/emulator/sso-directory.ts';
+import { generateSshKeyPair } from '../../src/emulator/node-keys.ts';
 import { createBrowser } from '../support/browser.ts';
 import type { Cluster } from '../support/cluster.ts';
 import { FAR_ENDS, NODE, startCluster } from '../support/cluster.ts';
@@ -103,6 +104,8 @@ for (const { name, host, skip } of FAR_ENDS) {
     assert.match(line('session.banner').seen, /^says SSH-2\.0-/);
     assert.match(line('session.time').seen, /from the start to the first byte$/);
     assert.match(line('session.rtt').seen, /to the agent and back$/);
+    assert.match(line('session.host-keys').seen, /^SHA256:\S+ \(ssh-ed25519\), read over a session$/);
+    assert.equal(line('session.known-hosts').seen, `has nothing about ${host}`);
     assert.match(line('session.throughput').seen, /^\d+\.\d MB\/s up, from a sample of 128 KiB/);
     for (const id of ['ec2:DescribeInstances', 'ssm:ResumeSession', 'ssm:TerminateSession']) {
       assert.equal(line(`permissions.${id}`).level, 'ok', id);
@@ -111,6 +114,20 @@ for (const { name, host, skip } of FAR_ENDS) {
     assert.match(session?.reason ?? '', /^ssm-proxy\/\S+ \S+ check /);
   });
 }
+
+test(
+  "a key in known_hosts that is not the node's, as an earlier node with this address leaves it",
+  { skip: skipWithout('ssh-keygen') },
+  async () => {
+    mkdirSync(join(cluster.directory, 'home', '.ssh'));
+    const [type, old] = generateSshKeyPair('old').publicKey.split(' ');
+    const file = join(cluster.directory, 'home', '.ssh', 'known_hosts');
+    writeFileSync(file, `${NODE} ${type ?? ''} ${old ?? ''}\n`);
+    const report = await check([NODE]);
+    assert.deepEqual(report.failed(), ['session.known-hosts']);
+    assert.match(report.line('session.known-hosts').fix ?? '', /: ssh-keygen -R 10\.0\.1\.11$/);
+  },
+);
 
 test('without a target nothing is started, and the policy simulator is asked', async () => {
   const before = cluster.emulator.controls.sessions().length;

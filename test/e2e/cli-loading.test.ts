@@ -79,6 +79,14 @@ test('connect by instance ID does not load the EC2 client', async () => {
   assert.deepEqual(namesIn(files), ['the SSM client', 'ws']);
 });
 
+test('host keys that are kept are given without any code that asks AWS', async () => {
+  const env = { XDG_RUNTIME_DIR: folder };
+  assert.ok(namesIn(await loadedBy(['host-keys', '10.0.1.10'], env)).includes('the EC2 client'));
+  const files = await loadedBy(['host-keys', '--offered', 'NONE', '10.0.1.10'], env);
+  assert.deepEqual(namesIn(files), []);
+  assert.ok(!shortNames(files).includes('connect'));
+});
+
 test('the KMS client is loaded only for a session that is encrypted', async () => {
   const args = ['exec', emulator.facts.instances[0]?.instanceId ?? '', '--', 'true'];
   assert.deepEqual(namesIn(await loadedBy(args)), ['yargs', 'the SSM client', 'ws']);

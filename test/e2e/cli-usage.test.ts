@@ -16,6 +16,7 @@ for (const [name, args] of [
   ['help-exec.txt', ['exec', '--help']],
   ['help-list.txt', ['list', '--help']],
   ['help-check.txt', ['check', '--help']],
+  ['help-host-keys.txt', ['host-keys', '--help']],
   ['help-sessions.txt', ['sessions', '--help']],
   ['help-config.txt', ['config', '--help']],
   ['help-login.txt', ['login', '--help']],

@@ -80,6 +80,27 @@ test('it prints a block that needs no shell, and writes nothing', async () => {
   assert.deepEqual(readdirSync(home), []);
 });
 
+test('host keys: by a whole path, with the options that choose the instance, unless ssh is too old or nobody wants them', async () => {
+  const line = /^ {4}KnownHostsCommand (.*)$/m;
+  const [, node] = cluster.cliCommand;
+  const given = ['--profile', 'a b', '--tag', 'team=ml', '--share'];
+  assert.equal(
+    line.exec(await sshConfig(...given))?.[1],
+    `${process.execPath} ${node} host-keys --tag team=ml --profile "a b" --offered %K %H`,
+  );
+  assert.doesNotMatch(await sshConfig('--no-host-keys'), line);
+  symlinkSync(node, join(home, 'ssm-proxy'));
+  const path = `${home}:${process.env['PATH'] ?? ''}`;
+  const run = (): Promise<ProgramResult> =>
+    cluster.run(join(home, 'ssm-proxy'), ['ssh-config'], { env: { HOME: home, PATH: path } });
+  assert.equal(
+    line.exec((await run()).stdout.toString())?.[1],
+    `${join(home, 'ssm-proxy')} host-keys --offered %K %H`,
+  );
+  writeFileSync(join(home, 'ssh'), '#!/bin/sh\necho OpenSSH_8.2p1 >&2\n', { mode: 0o700 });
+  assert.doesNotMatch((await run()).stdout.toString(), line);
+});
+
 test('the plain name is used where PATH leads to this program, node and path where it does not', async () => {
   const line = /^ {4}ProxyCommand (.*)$/m;
   const [, elsewhere] = line.exec(await sshConfig()) ?? [];

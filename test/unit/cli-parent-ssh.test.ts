@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
 import { connectTimes, parentSshTimeoutMs } from '../../src/cli/parent-ssh.ts';
-import { sshConnectTimeoutMs } from '../../src/cli/ssh-arguments.ts';
+import { sshConnectTimeoutMs, sshIgnoresHostKeys } from '../../src/cli/ssh-arguments.ts';
 
 describe('ConnectTimeout in the arguments of ssh', () => {
   const rows: readonly (readonly [args: string, timeoutMs: number | undefined])[] = [
@@ -44,6 +44,17 @@ describe('ConnectTimeout in the arguments of ssh', () => {
     });
   }
 });
+
+for (const [text, expected] of [
+  ['-T -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null host', true],
+  ['-oStrictHostKeyChecking=OFF host', true],
+  ['-o StrictHostKeyChecking=accept-new host', false],
+  ['-o StrictHostKeyChecking=yes -o StrictHostKeyChecking=no host', false],
+  ['host', false],
+] as const) {
+  it(`host keys ${expected ? 'do not matter' : 'matter'} to: ssh ${text}`, () =>
+    assert.equal(sshIgnoresHostKeys(text.split(' ')), expected));
+}
 
 describe('the ssh above this process', () => {
   const proc = mkdtempSync(join(tmpdir(), 'ssm-proxy-proc-'));

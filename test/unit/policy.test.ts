@@ -62,6 +62,26 @@ test('each use brings its documents; the shell document is in the own account', 
   ]);
 });
 
+test('the console may be read only where host keys are wanted, and only that of tagged instances', () => {
+  assert.deepEqual(statementsFor(userPolicy(ANY), 'ec2:GetConsoleOutput'), []);
+  const scope: PolicyScope = {
+    ...ANY,
+    account: '111122223333',
+    regions: ['us-east-1'],
+    tags: { team: 'ml' },
+  };
+  const [statement] = statementsFor(
+    userPolicy({ ...scope, uses: ['connect', 'host-keys'] }),
+    'ec2:GetConsoleOutput',
+  );
+  assert.deepEqual(statement, {
+    Effect: 'Allow',
+    Action: 'ec2:GetConsoleOutput',
+    Resource: 'arn:aws:ec2:us-east-1:111122223333:instance/*',
+    Condition: { StringEquals: { 'aws:ResourceTag/team': 'ml' } },
+  });
+});
+
 test('a session needs all of its calls', () => {
   for (const action of [
     'ssm:StartSession',

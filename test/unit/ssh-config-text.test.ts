@@ -1,7 +1,13 @@
 /** The block for ssh_config, and the one line that takes it in. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { isHostPattern, proxyCommandWord, sshConfigBlock } from '../../src/ssh/config-block.ts';
+import { isAtLeast } from '../../src/ssh/client-version.ts';
+import {
+  isHostPattern,
+  knownHostsCommandWord,
+  proxyCommandWord,
+  sshConfigBlock,
+} from '../../src/ssh/config-block.ts';
 import { withInclude, withoutInclude } from '../../src/ssh/include-line.ts';
 
 const PATH = 'ssm-proxy.conf';
@@ -61,6 +67,29 @@ for (const [word, expected] of [
   ['$HOME', "'$HOME'"],
 ] as const) {
   test(`${word} in a ProxyCommand is ${expected}`, () => assert.equal(proxyCommandWord(word), expected));
+}
+
+for (const [word, expected] of [
+  ['/usr/local/bin/ssm-proxy', '/usr/local/bin/ssm-proxy'],
+  ['/opt/a b/x', '"/opt/a b/x"'],
+  ['100%', '100%%'],
+  ['a"b\\c', '"a\\"b\\\\c"'],
+] as const) {
+  test(`${word} in a KnownHostsCommand is ${expected}`, () =>
+    assert.equal(knownHostsCommandWord(word), expected));
+}
+
+for (const [text, expected] of [
+  ['OpenSSH_8.5p1, OpenSSL', true],
+  ['OpenSSH_10.0p2', true],
+  ['OpenSSH_for_Windows_9.5p1', true],
+  ['OpenSSH_8.4p1 Debian-5', false],
+  ['OpenSSH_7.9p1', false],
+  ['dropbear', true],
+  [null, true],
+] as const) {
+  test(`${String(text)} ${expected ? 'may know' : 'does not know'} what came with OpenSSH 8.5`, () =>
+    assert.equal(isAtLeast(text, [8, 5]), expected));
 }
 
 for (const [pattern, expected] of [
