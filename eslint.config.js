@@ -132,6 +132,10 @@ export default tseslint.config(
     rules: noImports(['**/cli/**', '**/emulator/**'], 'checks find out; the command line says it.'),
   },
   {
+    files: ['src/host-keys/**/*.ts'],
+    rules: noImports(['**/cli/**', '**/emulator/**'], 'host keys know AWS and sessions, not who asks.'),
+  },
+  {
     files: ['src/emulator/**/*.ts'],
     rules: noImports(
       [

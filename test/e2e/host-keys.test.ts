@@ -8,6 +8,7 @@ import type { Cluster } from '../support/cluster.ts';
 import { FAR_ENDS, NODE, startCluster } from '../support/cluster.ts';
 import type { ProgramResult } from '../support/programs.ts';
 import { skipWithout } from '../support/programs.ts';
+import { until } from '../support/until.ts';
 
 const DOCUMENT = 'AWS-StartNonInteractiveCommand';
 const skip = skipWithout('ssh');
@@ -197,6 +198,15 @@ describe('with StrictHostKeyChecking and no known host', { skip }, () => {
     const { status, text, stderr } = await ssh(NODE, ...options);
     assert.deepEqual([status, text, stderr, readings() - earlier], [0, 'reached\n', '', 0]);
   });
+});
+
+test('a signal while the keys are read ends the session too', async () => {
+  cluster.emulator.controls.changeBehaviour({ handshakeDelayMs: 5_000 }, cluster.instanceId(NODE));
+  const program = cluster.startCli(['host-keys', NODE]);
+  await until('a session has been started', () => readings() > earlier);
+  program.child.kill('SIGTERM');
+  const { status, stdout } = await program.finished;
+  assert.deepEqual([status, stdout.toString()], [143, '']);
 });
 
 test('several at once: one reads', async () => {
