@@ -120,8 +120,11 @@ class KeySearch {
       if (node.isDoubtful) return this.#answer(false);
     }
     const read = await this.#read(key, node);
-    const isGone = read.entry.kind === 'failure' && GONE.has(read.entry.code);
-    return isGone && node.isDoubtful ? this.#answer(false) : { ...read, ...where };
+    const { entry } = read;
+    if (entry.kind === 'failure' && GONE.has(entry.code) && node.isDoubtful) return this.#answer(false);
+    // Whoever can keep us from reading must not turn a wrong key into an unknown one.
+    if (entry.kind === 'failure' && kept !== undefined) return { ...kept, ...where, isNew: false };
+    return { ...read, ...where };
   }
 
   #isEnough(kept: DatedEntry, { isDoubtful }: NodePlace): boolean {
@@ -148,7 +151,8 @@ class KeySearch {
         try {
           const entry = await this.#readNow(node);
           const atMs = clock.wallNow();
-          this.#files?.store(key, entry, atMs);
+          const hasKeys = this.#files?.find(key, atMs)?.entry.kind === 'keys';
+          if (entry.kind === 'keys' || !hasKeys) this.#files?.store(key, entry, atMs);
           return { entry, atMs, isNew: true };
         } finally {
           own?.release();

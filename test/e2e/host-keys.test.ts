@@ -129,6 +129,11 @@ describe('with StrictHostKeyChecking and no known host', { skip }, () => {
       assert.match(stderr, /REMOTE HOST IDENTIFICATION HAS CHANGED/);
       assert.match(stderr, REFUSED);
       assert.equal(readings() - earlier, 2);
+      // Nor is it an unknown one when nothing can be read.
+      age(60_000);
+      denyDocument();
+      allow(['ec2:GetConsoleOutput']);
+      assert.match((await ssh(NODE)).stderr, /REMOTE HOST IDENTIFICATION HAS CHANGED/);
     } finally {
       cluster.emulator.controls.changeInstance(cluster.instanceId(NODE), dial(NODE));
     }
