@@ -37,6 +37,7 @@ import {
 } from './payloads.ts';
 import type { TerminalSize } from './payloads.ts';
 import { RecentAcks } from './recent-acks.ts';
+import { Pause } from './pause.ts';
 import type { PaceLesson } from './pace-search.ts';
 import { Sender } from './sender.ts';
 import type { SenderOptions } from './sender.ts';
@@ -93,7 +94,7 @@ export class Channel {
 
   #isClosed = false;
   #isLinkUp = false;
-  #isPaused = false;
+  readonly #pause = new Pause();
   #isHeld = false;
   #handshakeDeadline: number | undefined;
   #unreadBytes = 0;
@@ -155,7 +156,7 @@ export class Channel {
     if (this.#isClosed) return;
     this.#now = now;
     this.#isLinkUp = true;
-    this.#isPaused = false;
+    this.#pause.end();
     const isFirst = this.#handshakeDeadline === undefined;
     this.#handshakeDeadline ??= now + (this.#options.handshakeTimeoutMs ?? limits.HANDSHAKE_TIMEOUT_MS);
     if (!isFirst) this.#repeatAcks();
@@ -273,6 +274,7 @@ export class Channel {
       return;
     }
     if (!this.#isLinkUp) return;
+    this.#pause.tick(now);
     this.#sender.resendDue(now, this.#pausedProbeMs(), this.#outgoing);
     this.#pump();
   }
@@ -282,9 +284,12 @@ export class Channel {
     if (this.#isClosed) return undefined;
     const handshakeBy = this.state === 'ready' ? undefined : this.#handshakeDeadline;
     if (!this.#isLinkUp) return handshakeBy;
-    const sendAt = this.#sender.deadline(this.#now, this.#isGateOpen(), this.#pausedProbeMs());
-    if (handshakeBy === undefined || sendAt === undefined) return handshakeBy ?? sendAt;
-    return Math.min(handshakeBy, sendAt);
+    const at = Math.min(
+      handshakeBy ?? Infinity,
+      this.#sender.deadline(this.#now, this.#isGateOpen(), this.#pausedProbeMs()) ?? Infinity,
+      this.#pause.deadline() ?? Infinity,
+    );
+    return at === Infinity ? undefined : at;
   }
 
   /** What to do now, in order. */
@@ -314,7 +319,7 @@ export class Channel {
       waitingMessages: this.#inbox.waitingMessages,
       roundTripMs: outbox.roundTrip.smoothedMs,
       isStreamDataAcked: outbox.isStreamDataAcked,
-      isPaused: this.#isPaused,
+      isPaused: this.#pause.isOn,
     };
   }
 
@@ -324,22 +329,22 @@ export class Channel {
     switch (message.messageType) {
       case MESSAGE_TYPE.OUTPUT_STREAM_DATA:
         if (!this.#isIntact(message)) return;
-        this.#isPaused = false;
+        this.#pause.signOfLife(this.#now);
         this.#inbox.receive(message, this.#inboxHandler);
         return;
       case MESSAGE_TYPE.ACKNOWLEDGE:
         if (!this.#isIntact(message)) return;
-        this.#isPaused = false;
+        this.#pause.signOfLife(this.#now);
         this.#sender.acknowledge(parseAcknowledge(message.payload), this.#now);
         if (this.#isLinkUp) this.#sender.resendDue(this.#now, undefined, this.#outgoing);
         return;
       // The service makes these three: digest and lengths may be anything, so the type alone decides.
       case MESSAGE_TYPE.START_PUBLICATION:
-        this.#isPaused = false;
+        this.#pause.end();
         return;
       case MESSAGE_TYPE.PAUSE_PUBLICATION:
-        if (!this.#isPaused) this.#sender.paused(this.#now);
-        this.#isPaused = true;
+        if (!this.#pause.isOn) this.#sender.paused(this.#now);
+        this.#pause.begin(this.#now, this.#sender.outbox.roundTrip.timeoutMs);
         this.#odd('paused', 'the service asks to pause');
         return;
       case MESSAGE_TYPE.CHANNEL_CLOSED:
@@ -439,7 +444,7 @@ export class Channel {
   // ---- sending -----------------------------------------------------------------------------------------------
 
   #isGateOpen(): boolean {
-    return this.state === 'ready' && this.#isLinkUp && !this.#isPaused && !this.#isHeld;
+    return this.state === 'ready' && this.#isLinkUp && !this.#pause.isOn && !this.#isHeld;
   }
 
   /** No stream data leaves before the handshake is over: the agent acknowledges it and throws it away. */
@@ -516,7 +521,7 @@ export class Channel {
   }
 
   #pausedProbeMs(): number | undefined {
-    return this.#isPaused ? limits.PAUSED_PROBE_MS : undefined;
+    return this.#pause.isOn ? limits.PAUSED_PROBE_MS : undefined;
   }
 
   /** A version 4 UUID. */

@@ -429,6 +429,21 @@ describe('channel: sending', () => {
     }
   });
 
+  test('what was under way when the pause came does not end it, but shows after a while that there is none', () => {
+    const bench = ready();
+    bench.write('before');
+    bench.receive(serviceMessage(MESSAGE_TYPE.PAUSE_PUBLICATION), acknowledgeMessage(1));
+    bench.write('after');
+    bench.advance(150);
+    assert.ok(!bench.received.sequenceNumbers.includes(2));
+    // Asked for again, it begins anew.
+    bench.receive(serviceMessage(MESSAGE_TYPE.PAUSE_PUBLICATION), outputMessage(2, 'o'));
+    bench.advance(150);
+    assert.ok(!bench.received.sequenceNumbers.includes(2));
+    bench.advance(100);
+    assert.ok(bench.received.sequenceNumbers.includes(2));
+  });
+
   test('line 32: acknowledgements still go out while paused', () => {
     const bench = ready();
     bench.receive(serviceMessage(MESSAGE_TYPE.PAUSE_PUBLICATION), outputMessage(3, 'b'));
