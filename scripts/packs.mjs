@@ -15,7 +15,7 @@ const HASH_LENGTH = 20;
  * comes along, unless an earlier pack has it. src/cli/packs.ts loads them by these names.
  */
 const PACKS = [
-  { name: 'base', roots: ['src/cli/start.ts', 'src/cli/share.ts'] },
+  { name: 'base', roots: ['src/cli/start.ts', 'src/cli/share.ts', 'src/transport/trust.ts'] },
   {
     name: 'connect',
     roots: [

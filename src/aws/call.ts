@@ -2,6 +2,7 @@
  * One API call: credentials, errors translated, and an end when the caller's signal says so, whatever the SDK is
  * doing. When AWS finds the credentials expired, they are read anew once, and the call is repeated if they differ.
  */
+import { sinceStartMs } from '../clock.ts';
 import { ProxyError } from '../errors.ts';
 import type { AwsContext } from './context.ts';
 import type { AwsCredentials } from './credentials.ts';
@@ -27,8 +28,8 @@ export async function call<T>(context: AwsContext, spec: CallSpec<T>, options: C
   const { operation } = spec;
   const signal = options.signal ?? new AbortController().signal;
   if (signal.aborted) throw cancellation(signal, operation);
-  const startedAt = performance.now();
-  const elapsedMs = (): number => Math.round(performance.now() - startedAt);
+  const startedAt = sinceStartMs();
+  const elapsedMs = (): number => Math.round(sinceStartMs() - startedAt);
   let onAbort = (): void => {};
   // Neither a credential_process nor a wait between two attempts ends by itself when the signal does.
   const aborted = new Promise<never>((_resolve, reject) => {

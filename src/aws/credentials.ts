@@ -12,6 +12,7 @@
  * The SDK's providers read process.env, not an `env` given to us; only keys in the environment, the profile and the
  * places of the shared files are taken from that, unless they are lent it (provider-environment.ts).
  */
+import { sinceStartMs } from '../clock.ts';
 import type { Log } from '../log.ts';
 import { ProxyError } from '../errors.ts';
 import type { Network } from '../transport/network.ts';
@@ -133,7 +134,7 @@ export class CredentialStore {
 
   async #resolve(): Promise<AwsCredentials> {
     const { profile, log } = this.#settings;
-    const startedAt = performance.now();
+    const startedAt = sinceStartMs();
     const { env, providerEnvironment } = this.#settings;
     // Keys in the profile are read again, too: by the provider, from the file.
     const keys = this.#fromEnvironment();
@@ -154,7 +155,7 @@ export class CredentialStore {
     log.debug('credentials', {
       source: keys === undefined ? `sources of profile ${profile.name}` : 'environment',
       expires: credentials.expiration?.toISOString(),
-      ms: Math.round(performance.now() - startedAt),
+      ms: Math.round(sinceStartMs() - startedAt),
     });
     return credentials;
   }

@@ -12,7 +12,7 @@ export function parseIp(text: string): IpAddress | undefined {
   if (isIPv4(text)) return { address: text, family: 4 };
   const bare = text.startsWith('[') && text.endsWith(']') ? text.slice(1, -1) : text;
   // A zone (`fe80::1%eth0`) means nothing outside its own machine.
-  if (!isIPv6(bare) || bare.includes('%')) return undefined;
+  if (!bare.includes(':') || !isIPv6(bare) || bare.includes('%')) return undefined;
   const address = new URL(`http://[${bare}]/`).hostname.slice(1, -1);
   const mapped = /^::ffff:([0-9a-f]{1,4}):([0-9a-f]{1,4})$/.exec(address);
   if (mapped === null) return { address, family: 6 };

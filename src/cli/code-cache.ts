@@ -21,7 +21,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { Module, createRequire } from 'node:module';
-import { basename, isAbsolute, join } from 'node:path';
+import { basename, dirname, isAbsolute, join } from 'node:path';
 import { cachedDataVersionTag } from 'node:v8';
 import { Script } from 'node:vm';
 
@@ -101,8 +101,18 @@ export class CodeCache {
     module.filename = path;
     this.#require.cache[path] = module;
     const compiled = script.runInThisContext() as (...args: readonly unknown[]) => void;
-    compiled.call(module.exports, module.exports, createRequire(path), module, path, join(path, '..'));
+    const directory = dirname(path);
+    compiled.call(module.exports, module.exports, this.#requireFrom(directory), module, path, directory);
     module.loaded = true;
+  }
+
+  /** Finds what is loaded without asking the disk: Node would look for package.json at every first require(). */
+  #requireFrom(directory: string): (id: string) => unknown {
+    return (id) => {
+      const path = id.startsWith('.') ? join(directory, id) : id;
+      const exports: unknown = this.#require.cache[path]?.exports ?? this.#require(path);
+      return exports;
+    };
   }
 
   #read(path: string): Buffer | undefined {

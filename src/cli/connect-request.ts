@@ -1,4 +1,5 @@
 /** What `connect` asks of a session, from its arguments and from what stands around this process. */
+import { sinceStartMs } from '../clock.ts';
 import type { SessionRequest } from '../open-session.ts';
 import { portPurpose } from '../session-purpose.ts';
 import type { ConnectArgs } from './connect-args.ts';
@@ -30,7 +31,7 @@ export function sessionRequest(args: ConnectArgs): SessionRequest {
 
 /** The enclosing ssh ends its proxy when its own ConnectTimeout is over, also while that waits for its turn. */
 function timesOf({ connectTimeoutMs: askedMs, startsPerSecond }: ConnectArgs) {
-  const times = connectTimes(askedMs, parentSshTimeoutMs(), performance.now());
+  const times = connectTimes(askedMs, parentSshTimeoutMs(), sinceStartMs());
   const queueTimeoutMs = times.isSshWaiting ? undefined : QUEUE_TIMEOUT_MS;
   return {
     connectTimeoutMs: times.connectTimeoutMs,

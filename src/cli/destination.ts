@@ -23,7 +23,8 @@ export const DEFAULT_PORT = 22;
 export function parseDestination(target: string, port: string | undefined): Destination {
   const [, inBrackets, portAfterBrackets] = /^\[([^\]]*)\](?::(.*))?$/.exec(target) ?? [];
   if (inBrackets !== undefined) return destination(inBrackets, port ?? portAfterBrackets);
-  if (port !== undefined || isIPv6(target)) return destination(target, port);
+  // Node compiles a large expression for isIPv6.
+  if (port !== undefined || !target.includes(':') || isIPv6(target)) return destination(target, port);
   const [, name, portAfterColon] = /^(.*):(\d*)$/.exec(target) ?? [];
   return name === undefined ? destination(target, undefined) : destination(name, portAfterColon);
 }

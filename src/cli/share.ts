@@ -3,7 +3,7 @@
  * keeper yet the connection goes alone and starts one on the side, for those that come after; where sharing is not
  * possible it goes alone, and says nothing.
  */
-import { systemClock } from '../clock.ts';
+import { sinceStartMs, systemClock } from '../clock.ts';
 import { openRuntimeDirectory } from '../gate/runtime-directory.ts';
 import { ask, openShared } from '../keeper/client.ts';
 import type { SharedOutcome } from '../keeper/client.ts';
@@ -76,9 +76,9 @@ class Sharing {
   }
 
   async connect(args: ConnectArgs): Promise<ShareOutcome> {
-    const { connectTimeoutMs } = connectTimes(args.connectTimeoutMs, parentSshTimeoutMs(), performance.now());
+    const { connectTimeoutMs } = connectTimes(args.connectTimeoutMs, parentSshTimeoutMs(), sinceStartMs());
     const pipe = new SharedPipe(this.#io, args, connectTimeoutMs);
-    const waitUntil = performance.now() + connectTimeoutMs * WAIT_SHARE;
+    const waitUntil = sinceStartMs() + connectTimeoutMs * WAIT_SHARE;
     let dead: string | undefined;
     try {
       for (;;) {
@@ -98,7 +98,7 @@ class Sharing {
           dead = place.socket;
         } else {
           pipe.enter('starting the keeper');
-          if (performance.now() > waitUntil) return ALONE;
+          if (sinceStartMs() > waitUntil) return ALONE;
           await new Promise((resolve) => setTimeout(resolve, LOOK_AGAIN_MS));
         }
       }

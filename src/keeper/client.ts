@@ -9,6 +9,7 @@
 import { readFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import type { Socket } from 'node:net';
+import { sinceStartMs } from '../clock.ts';
 import { ERROR_TABLE, ProxyError } from '../errors.ts';
 import type { ErrorCode } from '../errors.ts';
 import type { Place } from './place.ts';
@@ -54,7 +55,7 @@ export function openShared(
 ): Promise<SharedOutcome> {
   return new Promise((resolve) => {
     const socket = connect({ path, allowHalfOpen: true });
-    const startedAt = performance.now();
+    const startedAt = sinceStartMs();
     let hasAnswered = false;
     let limit = setTimeout(() => void onFirstLimit(), FIRST_WORD_MS);
     const finish = (outcome: SharedOutcome): void => {
@@ -76,7 +77,7 @@ export function openShared(
     const onError = (error: NodeJS.ErrnoException): void =>
       alone(error.code ?? error.message, error.code === 'ECONNREFUSED' || error.code === 'ENOENT');
     const onFirstLimit = async (): Promise<void> => {
-      const isLate = performance.now() - startedAt > FIRST_WORD_MS + LATE_MS;
+      const isLate = sinceStartMs() - startedAt > FIRST_WORD_MS + LATE_MS;
       // The answer may be there, and this process not have come to read it.
       await new Promise((read) => setImmediate(() => setImmediate(read)));
       if (hasAnswered || signal.aborted) return;
