@@ -34,6 +34,9 @@ const inputs = [
   'scripts/man.ts',
 ];
 
+/** Programs, each a file that loads dist/start.cjs. */
+const entries = { 'cli.cjs': 'src/cli/main.ts', 'session-manager-plugin.cjs': 'src/cli/plugin-main.ts' };
+
 // Native speed-ups that ws and ssh2 take when they happen to be installed; both do without.
 export const external = ['bufferutil', 'utf-8-validate', 'cpu-features', '*.node'];
 // yargs asks for import.meta.url, which CommonJS does not have.
@@ -88,7 +91,7 @@ export async function buildScript(name) {
   return outfile;
 }
 
-/** Output files as a map from name to text; the entry points are cli.cjs and index.cjs. */
+/** Output files as a map from name to text; the entry points are those of the programs and index.cjs. */
 async function bundle() {
   const entryPoints = { start: join(root, 'src/cli/start.ts') };
   const library = join(root, 'src/index.ts');
@@ -109,14 +112,14 @@ async function bundle() {
     const name = output.path.slice(dist.length + 1).replaceAll('\\', '/');
     chunks.set(name, await toCommonJs(name, output.text));
   }
-  chunks.set('cli.cjs', await bundleEntry());
+  for (const [name, source] of Object.entries(entries)) chunks.set(name, await bundleEntry(name, source));
   const files = packChunks(chunks, namedFromDist(split.metafile.outputs));
   const papers = await collectPapers(root, Object.keys(split.metafile.inputs), buildScript);
   return new Map([...files, ...papers]);
 }
 
 /** The entry shares no code with what it loads: that would have to be loaded before it. */
-async function bundleEntry() {
+async function bundleEntry(name, source) {
   const start = {
     name: 'start-is-external',
     setup(plugins) {
@@ -125,11 +128,11 @@ async function bundleEntry() {
   };
   const built = await build({
     ...bundling,
-    entryPoints: [join(root, 'src/cli/main.ts')],
+    entryPoints: [join(root, source)],
     format: 'esm',
     plugins: [start],
   });
-  return toCommonJs('cli.cjs', built.outputFiles[0].text);
+  return toCommonJs(name, built.outputFiles[0].text);
 }
 
 /** esbuild's outputs and their imports by their names in dist/. */
@@ -169,7 +172,7 @@ function writeDist(files) {
     const temporary = `${target}.${process.pid}.tmp`;
     mkdirSync(dirname(target), { recursive: true });
     writeFileSync(temporary, text);
-    if (name === 'cli.cjs') chmodSync(temporary, 0o755);
+    if (name in entries) chmodSync(temporary, 0o755);
     renameSync(temporary, target);
   }
   for (const entry of readdirSync(dist, { recursive: true, withFileTypes: true })) {

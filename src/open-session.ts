@@ -9,6 +9,7 @@ import { driveSession } from './opening/drive-session.ts';
 import type { DriveEvents, DriveRequest } from './opening/drive-session.ts';
 import { getIn } from './opening/get-in.ts';
 import type { Sharing, Started } from './opening/get-in.ts';
+import type { GrantedSession } from './opening/take-grant.ts';
 import { TimeBudget } from './opening/time-budget.ts';
 import type { TimeLimit } from './opening/time-budget.ts';
 import { timedOut } from './session-errors.ts';
@@ -20,6 +21,8 @@ export interface SessionRequest extends TargetRequest, DriveRequest {
   readonly reason: string;
   /** What this process has in common with others of the user on this machine; undefined: nothing. */
   readonly sharing?: Sharing | undefined;
+  /** A session that somebody else has started: nothing is looked up, and StartSession is not called. */
+  readonly granted?: GrantedSession | undefined;
 }
 
 /** A session that was started, as one would look for it later. */
@@ -64,15 +67,19 @@ export async function openSession(
   };
   try {
     const onFound = events.onFound?.bind(events);
-    const started = await getIn(request, {
-      ...{ ...dependencies, budget, enter, onFound },
-      onStarted(started) {
-        const { sessionId, instanceId: target, region } = startedSession(started);
-        log.info('session_started', { sessionId, target, region });
-        events.onStarted?.(startedSession(started));
-      },
-      onTerminated: () => events.onTerminated?.(),
-    });
+    const onStarted = (started: Started): void => {
+      const { sessionId, instanceId: target, region } = startedSession(started);
+      log.info('session_started', { sessionId, target, region });
+      events.onStarted?.(startedSession(started));
+    };
+    const started =
+      request.granted === undefined
+        ? await getIn(request, {
+            ...{ ...dependencies, budget, enter, onFound, onStarted },
+            onTerminated: () => events.onTerminated?.(),
+          })
+        : await takeGranted(request.granted, request, dependencies);
+    if (request.granted !== undefined) onStarted(started);
     return driveSession(started, request, budget, dependencies, events);
   } catch (thrown) {
     budget.close();
@@ -81,6 +88,15 @@ export async function openSession(
     if (!budget.isSpent || error.code !== 'CANCELLED') throw error;
     throw timedOut(request, stage, thrown);
   }
+}
+
+async function takeGranted(
+  granted: GrantedSession,
+  request: SessionRequest,
+  { env, log }: OpenSessionDependencies,
+): Promise<Started> {
+  const { takeGrant } = await import('./opening/take-grant.ts');
+  return takeGrant(granted, request, { env, log });
 }
 
 function timeLimitOf({ connectTimeoutMs, timeLimitName, sharing }: SessionRequest): TimeLimit {

@@ -26,6 +26,11 @@ export function explain(
 ): SessionOutcome {
   if (outcome.kind !== 'ended') return outcome;
   const { output } = outcome;
+  const failed = (code: EndCode, message: string, hint: string): SessionOutcome => ({
+    kind: 'failed',
+    error: new ProxyError(code, message.replace(/\s+/g, ' ').trim(), { hint }),
+    ...(output !== '' && { output }),
+  });
   const where = `${subject.purpose.farEnd} of ${subject.targetId}`;
   if (/unable to connect to specified port/i.test(output)) {
     return failed(
@@ -72,13 +77,7 @@ export function explain(
   return outcome;
 }
 
-function failed(
-  code: 'PORT_REFUSED' | 'HANDSHAKE_FAILED' | 'SESSION_ENDED',
-  message: string,
-  hint: string,
-): SessionOutcome {
-  return { kind: 'failed', error: new ProxyError(code, message.replace(/\s+/g, ' ').trim(), { hint }) };
-}
+type EndCode = 'PORT_REFUSED' | 'HANDSHAKE_FAILED' | 'SESSION_ENDED';
 
 /** The connect timeout has passed and the session has not said a byte. */
 export function silent(subject: SessionSubject, stats: ChannelStats): ProxyError {

@@ -27,7 +27,7 @@ export const FORWARD_DOCUMENT = 'AWS-StartPortForwardingSession';
 export const REMOTE_FORWARD_DOCUMENT = 'AWS-StartPortForwardingSessionToRemoteHost';
 
 /** Properties.type of port sessions that carry several connections. */
-const LOCAL_PORT_FORWARDING = 'LocalPortForwarding';
+export const LOCAL_PORT_FORWARDING = 'LocalPortForwarding';
 
 export interface PortRequest {
   readonly port: number;

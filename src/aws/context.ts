@@ -33,6 +33,8 @@ export interface AwsSettings {
   readonly profile?: string | undefined;
   /** `--endpoint-url`, for every API call. */
   readonly endpointUrl?: string | undefined;
+  /** For the calls to SSM alone; before `endpointUrl`. */
+  readonly ssmEndpoint?: string | undefined;
   /** `--ssmmessages-endpoint`. */
   readonly ssmmessagesEndpoint?: string | undefined;
   /** Normally process.env; see credentials.ts for what the SDK reads from there whatever is given here. */
@@ -91,6 +93,7 @@ export async function createAwsContext(settings: AwsSettings): Promise<AwsContex
   });
   const endpoints: EndpointInputs = {
     endpointUrl: settings.endpointUrl,
+    ssmEndpoint: settings.ssmEndpoint,
     ssmmessagesEndpoint: settings.ssmmessagesEndpoint,
     env,
     settings: profile.settings,

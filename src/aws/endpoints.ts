@@ -15,6 +15,8 @@ export type EndpointService = 'EC2' | 'SSM' | 'SSMMESSAGES' | 'STS' | 'SSO' | 'S
 export interface EndpointInputs {
   /** `--endpoint-url`: for every API call. */
   readonly endpointUrl: string | undefined;
+  /** The same for SSM alone, before all others; undefined: nothing of its own. */
+  readonly ssmEndpoint?: string | undefined;
   /** `--ssmmessages-endpoint`. */
   readonly ssmmessagesEndpoint: string | undefined;
   readonly env: Environment;
@@ -29,6 +31,9 @@ export interface EndpointInputs {
  */
 export function configuredEndpoint(service: EndpointService, inputs: EndpointInputs): string | undefined {
   const { env, settings, files } = inputs;
+  if (service === 'SSM' && inputs.ssmEndpoint !== undefined) {
+    return checked(inputs.ssmEndpoint, 'the SSM endpoint that the caller gave');
+  }
   const isChannel = service === 'SSMMESSAGES';
   const flag = isChannel ? inputs.ssmmessagesEndpoint : inputs.endpointUrl;
   if (flag !== undefined && flag !== '') {

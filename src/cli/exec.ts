@@ -190,7 +190,7 @@ async function runOnTerminal(args: ExecArgs, io: CliIo): Promise<number> {
   const request = sessionRequest(args, target, purpose, reason(`exec -t ${target}`));
   return runLiveSession(
     { args, request, destination: `${target} exec`, io },
-    (end) => new TerminalView(io, end, new StatusMarks(nonce)),
+    (end) => new TerminalView(io, end, { marks: new StatusMarks(nonce) }),
   );
 }
 

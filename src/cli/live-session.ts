@@ -28,9 +28,12 @@ const TERMINATE_ANSWER_MS = 250;
 /** What the session carries. Called in the session's order; nothing comes after `finish`. */
 export interface LiveView extends Pick<
   SessionEvents,
-  'onData' | 'onWritable' | 'onNotice' | 'onExitCode' | 'onLink'
+  'onData' | 'onWritable' | 'onNotice' | 'onExitCode' | 'onFlag' | 'onLink'
 > {
   onReady(session: Session): void;
+  onDrained?(): void;
+  /** A signal came, which would end the session with this exit status. True: it was for the far side. */
+  onSignal?(exitStatus: number): boolean;
   /** The session is over by itself: the exit status, once all output has left. Rejects with a ProxyError. */
   finish(outcome: SessionOutcome): Promise<number>;
   /** Gives the terminal back. Called at every end, also a crash; may be called again. */
@@ -71,7 +74,12 @@ export async function runLiveSession(
     void live.session?.terminate();
   };
   const view = createView(end);
-  const watch = new ShutdownWatch({ onShutdown: end, isOrphanIdle: () => false });
+  const watch = new ShutdownWatch({
+    onShutdown: (exitStatus) => {
+      if (view.onSignal?.(exitStatus) !== true) end(exitStatus);
+    },
+    isOrphanIdle: () => false,
+  });
   let settle: (outcome: SessionOutcome) => void = () => {};
   const ended = new Promise<SessionOutcome>((resolve) => {
     settle = resolve;
@@ -120,9 +128,10 @@ export async function runLiveSession(
           view.onData(data, stream);
         },
         onWritable: () => view.onWritable(),
-        onDrained: () => {},
+        onDrained: () => view.onDrained?.(),
         onNotice: (text) => view.onNotice(text),
         onExitCode: (exitCode) => view.onExitCode?.(exitCode),
+        onFlag: (flag) => view.onFlag?.(flag),
         onLink: (state) => view.onLink?.(state),
         onEnd: settle,
       },

@@ -17,6 +17,7 @@ import type { Session, SessionOutcome } from '../session/session.ts';
 import { CalmWatch } from './calm-watch.ts';
 import type { ConnectArgs } from './connect-args.ts';
 import { FlightFile } from './flight-file.ts';
+import { HalfCloseGrace } from './half-close-grace.ts';
 import type { CliIo } from './io.ts';
 import type { OpenLog } from './log-file.ts';
 import { processFacts } from './session-facts.ts';
@@ -26,10 +27,6 @@ import { ShutdownWatch } from './shutdown-watch.ts';
 import { StatusLine } from './status-line.ts';
 import { within } from './within.ts';
 
-/** After the end of stdin, how long the far end may be silent before the session is ended. Milliseconds. */
-const HALF_CLOSE_GRACE_MS = 1_000;
-/** The same before its first byte, which has to be dialled for. */
-const FIRST_BYTE_GRACE_MS = 3_000;
 /** What a shell shows for a program that SIGPIPE ended. */
 const EXIT_READER_GONE = 141;
 /** Longest wait for the session's record to be removed, or left, on a slow disk. Milliseconds. */
@@ -142,7 +139,7 @@ class Proxy {
   #isOver = false;
   #onTerminated: () => void = () => {};
   #traceEnded: Promise<void> | undefined;
-  #graceTimer: NodeJS.Timeout | undefined;
+  readonly #grace: HalfCloseGrace;
   readonly #calmWatch: CalmWatch;
   #resolve!: (exitStatus: number) => void;
   #reject!: (error: ProxyError) => void;
@@ -163,10 +160,11 @@ class Proxy {
     this.#pump = new Pump(io.stdin, io.stdout, {
       onInputEnd: () => {
         parts.onInputEnd();
-        this.#startGrace();
+        this.#grace.begin(this.#session);
       },
       onOutputGone: () => this.shutDown(EXIT_READER_GONE),
     });
+    this.#grace = new HalfCloseGrace(this.#pump, () => this.shutDown(0));
     this.#calmWatch = new CalmWatch(
       () => {
         const { sentBytes = 0, receivedBytes = 0 } = this.#session?.stats() ?? {};
@@ -188,16 +186,16 @@ class Proxy {
         this.#isOver = true;
         this.#onTerminated();
       },
-      onReady: () => this.#startGrace(),
+      onReady: () => this.#grace.begin(this.#session),
       onData: (data, stream) => {
         status.clear();
         if (stream === 'stderr') io.stderr.write(data);
         this.#pump.deliver(data);
         trace.firstByte();
-        this.#startGrace();
+        this.#grace.begin(this.#session);
       },
       onWritable: () => this.#pump.onWritable(),
-      onDrained: () => this.#startGrace(),
+      onDrained: () => this.#grace.begin(this.#session),
       onNotice: (text) => {
         status.clear();
         io.stderr.write(`${text.replace(/^/gm, 'ssm-proxy: ')}\n`);
@@ -228,7 +226,7 @@ class Proxy {
     this.exitStatus = exitStatus;
     this.#onEnding?.(exitStatus);
     this.#parts.recorder.event(systemClock.now(), 'shut_down', { exitStatus });
-    clearTimeout(this.#graceTimer);
+    this.#grace.stop();
     this.#askShutDown();
     this.#parts.abort.abort();
     void this.#session?.terminate();
@@ -260,28 +258,9 @@ class Proxy {
   }
 
   stop(): void {
-    clearTimeout(this.#graceTimer);
+    this.#grace.stop();
     this.#calmWatch.stop();
     this.#pump.stop();
-  }
-
-  /**
-   * There is no half-close: after the end of stdin, and once the agent has everything, the far end may go on for as
-   * long as it is never silent for the grace time. sshd closes at once.
-   */
-  #startGrace(): void {
-    const session = this.#session;
-    if (!this.#pump.hasInputEnded || session === undefined || this.exitStatus !== undefined) return;
-    const { unackedMessages, pendingBytes, state, receivedBytes } = session.stats();
-    if (state !== 'ready' || unackedMessages > 0 || pendingBytes > 0) return;
-    clearTimeout(this.#graceTimer);
-    this.#graceTimer = setTimeout(
-      () => {
-        if (this.#pump.unwrittenBytes > 0) this.#startGrace();
-        else this.shutDown(0);
-      },
-      receivedBytes > 0 ? HALF_CLOSE_GRACE_MS : FIRST_BYTE_GRACE_MS,
-    );
   }
 
   async #ended(outcome: SessionOutcome): Promise<void> {

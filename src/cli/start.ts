@@ -16,6 +16,8 @@ import { configuredValues } from './settings/config-path.ts';
 
 /** Not a command for people: how the process that keeps shared sessions is started (src/keeper/launch.ts). */
 const KEEPER_WORD = 'keeper-process';
+/** `plugin run`: the drop-in where it has no entry of its own, in the single-file executable. Its words are not ours. */
+const PLUGIN_RUN_WORD = 'run';
 
 async function runCommand(argv: readonly string[], io: CliIo, packs: Packs): Promise<number> {
   const line = splitConnectLine(argv);
@@ -28,6 +30,10 @@ async function runCommand(argv: readonly string[], io: CliIo, packs: Packs): Pro
     const { runHostKeysLine } = await import('./host-keys.ts');
     const status = await runHostKeysLine(argv, io, packs);
     if (status !== undefined) return status;
+  }
+  if (argv[0] === 'plugin' && argv[1] === PLUGIN_RUN_WORD) {
+    const { runPlugin } = await import('./plugin/run-plugin.ts');
+    return runPlugin(argv.slice(2), io, packs);
   }
   if (argv[0] === KEEPER_WORD) {
     const { runKeeperProcess } = await import('./keeper-process.ts');
@@ -56,8 +62,16 @@ function wantsStack(argv: readonly string[], io: CliIo): boolean {
 }
 
 /** Runs what the command line of this process asks for. The process ends by itself afterwards. */
-export async function start(packs: Packs): Promise<void> {
-  const argv = process.argv.slice(2);
+export function start(packs: Packs): Promise<void> {
+  return startProgram(process.argv.slice(2), packs);
+}
+
+/** The same as session-manager-plugin. */
+export function startPlugin(packs: Packs): Promise<void> {
+  return startProgram(['plugin', PLUGIN_RUN_WORD, ...process.argv.slice(2)], packs);
+}
+
+async function startProgram(argv: readonly string[], packs: Packs): Promise<void> {
   // A reader of our messages that has gone is no reason to fail.
   process.stderr.on('error', () => {});
   const crashGuard = new CrashGuard();

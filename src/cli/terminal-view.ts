@@ -7,7 +7,7 @@ import { ProxyError } from '../errors.ts';
 import { Pump } from '../session/pump.ts';
 import type { Session, SessionOutcome } from '../session/session.ts';
 import { EndOfInput } from '../terminal/end-of-input.ts';
-import { ESCAPE_HELP, EscapeFilter } from '../terminal/escape-filter.ts';
+import { EscapeFilter, escapeHelp } from '../terminal/escape-filter.ts';
 import type { EscapeCommand } from '../terminal/escape-filter.ts';
 import type { CliIo } from './io.ts';
 import type { EndLive, LiveView } from './live-session.ts';
@@ -27,13 +27,21 @@ export interface TerminalMarks {
   readonly exitStatus: number | undefined;
 }
 
+export interface TerminalViewOptions {
+  /** The exit status comes with the output, and an end without one is a failure. */
+  readonly marks?: TerminalMarks | undefined;
+  /** False: whoever waits for this program would not be suspended with it. Default true. */
+  readonly canSuspend?: boolean;
+}
+
 export class TerminalView implements LiveView {
   readonly #io: CliIo;
   readonly #end: EndLive;
   readonly #terminal: LocalTerminal;
   readonly #pump: Pump;
   readonly #marks: TerminalMarks | undefined;
-  readonly #escapes = new EscapeFilter();
+  readonly #canSuspend: boolean;
+  readonly #escapes: EscapeFilter;
   readonly #endOfInput = new EndOfInput((data) => void this.#session?.write(data));
   readonly #stall: StallNotice;
   #session: Session | undefined;
@@ -41,11 +49,12 @@ export class TerminalView implements LiveView {
   readonly #onStop = (): void => this.#suspend();
   readonly #onContinue = (): void => this.#resume();
 
-  /** `marks`: the exit status comes with the output, and an end without one is a failure. */
-  constructor(io: CliIo, end: EndLive, marks?: TerminalMarks) {
+  constructor(io: CliIo, end: EndLive, { marks, canSuspend = true }: TerminalViewOptions = {}) {
     this.#io = io;
     this.#end = end;
     this.#marks = marks;
+    this.#canSuspend = canSuspend;
+    this.#escapes = new EscapeFilter(canSuspend);
     this.#terminal = new LocalTerminal(io);
     this.#stall = new StallNotice((text) => this.onNotice(text), this.#terminal.isInteractive);
     this.#pump = new Pump(io.stdin, io.stdout, {
@@ -64,7 +73,7 @@ export class TerminalView implements LiveView {
     this.#terminal.makeRaw();
     this.#tellSize();
     this.#terminal.watchSize(() => this.#tellSize());
-    if (this.#terminal.isInteractive) {
+    if (this.#terminal.isInteractive && this.#canSuspend) {
       process.on('SIGTSTP', this.#onStop);
       process.on('SIGCONT', this.#onContinue);
     }
@@ -148,7 +157,7 @@ export class TerminalView implements LiveView {
         this.#end(EXIT_LEFT);
         return;
       case 'help':
-        this.onNotice(ESCAPE_HELP.join('\n'));
+        this.onNotice(escapeHelp(this.#canSuspend).join('\n'));
         return;
       case 'suspend':
         process.kill(process.pid, 'SIGTSTP');

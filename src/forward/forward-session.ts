@@ -7,12 +7,10 @@ import { ProxyError } from '../errors.ts';
 import { openSession } from '../open-session.ts';
 import type { OpenSessionDependencies, SessionRequest, StartedSession } from '../open-session.ts';
 import type { SessionFacts } from '../protocol/handshake.ts';
-import { isMultiplexed } from '../session-purpose.ts';
 import type { Session, SessionOutcome } from '../session/session.ts';
-import { BasicCarrier } from './basic-carrier.ts';
 import type { Carrier } from './carrier.ts';
+import { createCarrier } from './create-carrier.ts';
 import type { ForwardStream } from './forward-stream.ts';
-import { MuxCarrier } from './mux-carrier.ts';
 
 /** Bytes that wait in the data channel: little, so that a small write does not wait behind an upload. */
 const PENDING_LIMIT_BYTES = 16 * 1024;
@@ -114,11 +112,7 @@ class Opening {
     const { session, started } = this;
     if (session === undefined || started === undefined) return;
     const farEnd = `${this.#request.purpose.farEnd} of ${started.instanceId}`;
-    const parts = { session, clock: this.#clock, farEnd };
-    this.carrier =
-      isMultiplexed(facts) && facts.agentVersion !== undefined
-        ? new MuxCarrier({ ...parts, agentVersion: facts.agentVersion })
-        : new BasicCarrier(parts);
+    this.carrier = createCarrier(facts, { session, clock: this.#clock, farEnd });
     this.#opened = new ForwardSession(session, this.carrier, started);
     this.#resolve(this.#opened);
   }

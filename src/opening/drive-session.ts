@@ -39,6 +39,8 @@ export interface DriveRequest {
   readonly handshakeTimeoutMs?: number | undefined;
   /** Bytes that wait to be sent, above which `write` returns false; default 128 KiB. */
   readonly pendingLimitBytes?: number | undefined;
+  /** Why no data key can be asked for, should the session be encrypted. */
+  readonly noDataKey?: ProxyError | undefined;
 }
 
 export interface DriveDependencies {
@@ -91,7 +93,11 @@ export async function driveSession(
     },
     {
       connect: noticeFailures(connect, notice),
-      api: sessionApi(context, grant.sessionId, targetId, () => events.onTerminated?.(), notice),
+      api: sessionApi(context, grant.sessionId, targetId, {
+        onTerminated: () => events.onTerminated?.(),
+        onFailure: notice,
+        noDataKey: request.noDataKey,
+      }),
       clock,
       log: log.child('session'),
       randomBytes: pooledRandom(),
@@ -148,12 +154,17 @@ function isOverAtService(outcome: SessionOutcome, session: Session): boolean {
   }
 }
 
+interface ApiParts {
+  readonly onTerminated: () => void;
+  readonly onFailure: (error: unknown) => void;
+  readonly noDataKey: ProxyError | undefined;
+}
+
 function sessionApi(
   context: AwsContext,
   sessionId: string,
   targetId: string,
-  onTerminated: () => void,
-  onFailure: (error: unknown) => void,
+  { onTerminated, onFailure, noDataKey }: ApiParts,
 ): SessionApi {
   return {
     async resume(signal) {
@@ -171,6 +182,7 @@ function sessionApi(
       onTerminated();
     },
     async dataKey(wanted) {
+      if (noDataKey !== undefined) throw noDataKey;
       const { generateDataKey } = await import('../aws/data-key.ts');
       return { key: await generateDataKey(context, wanted) };
     },

@@ -30,7 +30,8 @@ export type SessionOutcome =
   | { readonly kind: 'ended'; readonly output: string; readonly isTruncated: boolean }
   /** We ended it. */
   | { readonly kind: 'terminated' }
-  | { readonly kind: 'failed'; readonly error: ProxyError };
+  /** `output`: the far end's own words for it, where it had any. */
+  | { readonly kind: 'failed'; readonly error: ProxyError; readonly output?: string };
 
 export interface SessionEvents {
   onReady(facts: SessionFacts): void;

@@ -18,18 +18,26 @@ const COMMANDS: ReadonlyMap<number, EscapeCommand> = new Map([
   [0x3f, 'help'], // ?
 ]);
 
-export const ESCAPE_HELP = [
-  'escapes, at the start of a line:',
-  ' ~.   end the session',
-  ' ~^Z  suspend ssm-proxy',
-  ' ~?   this text',
-  ' ~~   one ~',
-];
+export function escapeHelp(canSuspend: boolean): readonly string[] {
+  return [
+    'escapes, at the start of a line:',
+    ' ~.   end the session',
+    ...(canSuspend ? [' ~^Z  suspend ssm-proxy'] : []),
+    ' ~?   this text',
+    ' ~~   one ~',
+  ];
+}
 
 export class EscapeFilter {
+  readonly #canSuspend: boolean;
   #isAtLineStart = true;
   /** A `~` is held back until the byte after it is known. */
   #holdsTilde = false;
+
+  /** `canSuspend` false: `~^Z` is no escape. */
+  constructor(canSuspend = true) {
+    this.#canSuspend = canSuspend;
+  }
 
   /** What a chunk of input means, in order. Data are views of the chunk where they can be. */
   feed(chunk: Buffer): FilteredInput[] {
@@ -43,7 +51,7 @@ export class EscapeFilter {
       if (this.#holdsTilde) {
         this.#holdsTilde = false;
         const command = COMMANDS.get(byte);
-        if (command !== undefined) {
+        if (command !== undefined && (command !== 'suspend' || this.#canSuspend)) {
           found.push({ kind: 'command', command });
           from = at + 1;
           // As in ssh the next escape may follow at once.
