@@ -120,6 +120,10 @@ async function runCommand(invocation: CommandInvocation, io: CliIo): Promise<num
       const { readSkypilotArgs, runSkypilot } = await import('./skypilot.ts');
       return runSkypilot(readSkypilotArgs(words, options, texts, io.env), io);
     }
+    case 'plugin': {
+      const { readPluginArgs, runPluginCommand } = await import('./plugin-command.ts');
+      return runPluginCommand(readPluginArgs(words, options), io);
+    }
     case 'policy': {
       const [kind = ''] = expectWords(command, words, 1, 1);
       const { readPolicyArgs, runPolicy } = await import('./policy.ts');

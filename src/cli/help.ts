@@ -9,6 +9,7 @@ import { hostKeys } from './help/host-keys.ts';
 import { list } from './help/list.ts';
 import { status, stop } from './help/keeper.ts';
 import { login, logout } from './help/login.ts';
+import { plugin } from './help/plugin.ts';
 import { policy } from './help/policy.ts';
 import { connect, resolve, wait } from './help/session.ts';
 import { sessions } from './help/sessions.ts';
@@ -38,6 +39,7 @@ export const COMMAND_HELP: Readonly<Record<CommandName, CommandHelp>> = {
   logout,
   'ssh-config': sshConfig,
   skypilot,
+  plugin,
   policy,
   emulator,
   completion,

@@ -13,6 +13,7 @@ import { KIND_OPTIONS } from './options/kinds.ts';
 import { KEEPER_OPTIONS } from './options/keeper.ts';
 import { LOGIN_OPTIONS } from './options/login.ts';
 import { LIST_OPTIONS } from './options/list.ts';
+import { PLUGIN_OPTIONS } from './options/plugin.ts';
 import { POLICY_OPTIONS } from './options/policy.ts';
 import { SESSION_OPTIONS } from './options/session.ts';
 import { SESSIONS_OPTIONS } from './options/sessions.ts';
@@ -33,6 +34,7 @@ export const OPTIONS = [
   ...KEEPER_OPTIONS,
   ...LOGIN_OPTIONS,
   ...WRITING_OPTIONS,
+  ...PLUGIN_OPTIONS,
   ...POLICY_OPTIONS,
   ...EMULATOR_OPTIONS,
   ...COMMON_OPTIONS,

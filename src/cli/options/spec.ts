@@ -18,6 +18,7 @@ export const COMMANDS = [
   'logout',
   'ssh-config',
   'skypilot',
+  'plugin',
   'policy',
   'emulator',
   'completion',
