@@ -4,7 +4,7 @@ import type { SessionFacts } from './protocol/handshake.ts';
 import { SESSION_TYPE } from './protocol/handshake.ts';
 import type { DocumentParameters, SessionPurpose } from './session-purpose.ts';
 
-const NON_INTERACTIVE_DOCUMENT = 'AWS-StartNonInteractiveCommand';
+export const NON_INTERACTIVE_DOCUMENT = 'AWS-StartNonInteractiveCommand';
 const INTERACTIVE_DOCUMENT = 'AWS-StartInteractiveCommand';
 
 /** A shell on a terminal; `document` undefined: as the account's preferences say. */

@@ -39,6 +39,8 @@ export interface DriveRequest {
   readonly handshakeTimeoutMs?: number | undefined;
   /** Bytes that wait to be sent, above which `write` returns false; default 128 KiB. */
   readonly pendingLimitBytes?: number | undefined;
+  /** Once the data channel is open, the far end may take its time before it says what the session is. */
+  readonly mayBeSilent?: boolean | undefined;
   /** Why no data key can be asked for, should the session be encrypted. */
   readonly noDataKey?: ProxyError | undefined;
 }
@@ -70,6 +72,7 @@ export async function driveSession(
   let wasReady = false;
   /** Why the data channel is not up yet; better than to say that it took too long. */
   let trouble: ProxyError | undefined;
+  let hasOpened = false;
   const notice = (error: unknown): void => {
     trouble = asProxyError(error);
   };
@@ -88,11 +91,11 @@ export async function driveSession(
       ...{ grant, targetId, ...request.times },
       messagesPerSecond: request.messagesPerSecond,
       autoPace: request.autoPace?.(context.region),
-      handshakeTimeoutMs: request.handshakeTimeoutMs,
+      handshakeTimeoutMs: request.mayBeSilent === true ? Infinity : request.handshakeTimeoutMs,
       pendingLimitBytes: request.pendingLimitBytes,
     },
     {
-      connect: noticeFailures(connect, notice),
+      connect: noticeFailures(connect, notice, () => (hasOpened = true)),
       api: sessionApi(context, grant.sessionId, targetId, {
         onTerminated: () => events.onTerminated?.(),
         onFailure: notice,
@@ -134,6 +137,7 @@ export async function driveSession(
     },
   );
   budget.onSpent(() => {
+    if (request.mayBeSilent === true && hasOpened) return;
     const error =
       trouble === undefined || wasReady ? silent(subject, session.stats()) : gaveUp(trouble, { budget });
     void session.terminate({ kind: 'failed', error });

@@ -1,6 +1,7 @@
 /** Runs a session that somebody else has started, with the times, pace and log of the user's settings. */
+import { NON_INTERACTIVE_DOCUMENT } from '../../command-purposes.ts';
 import { ProxyError } from '../../errors.ts';
-import { SSH_DOCUMENT } from '../../session-purpose.ts';
+import { FORWARD_DOCUMENT, REMOTE_FORWARD_DOCUMENT, SSH_DOCUMENT } from '../../session-purpose.ts';
 import type { CliIo } from '../io.ts';
 import { runLiveSession } from '../live-session.ts';
 import { OptionReader } from '../option-values.ts';
@@ -13,6 +14,13 @@ import { PluginView } from './plugin-view.ts';
 
 /** Where the session is, and who asks, is the caller's word, not that of the user's settings for our own commands. */
 const CALLERS = ['region', 'profile', 'account', 'vpc', 'tag', 'document', 'parameter', 'endpoint-url'];
+/** Documents whose sessions begin with a handshake. Others may begin with output, whenever there is some. */
+const PROMPT_DOCUMENTS: readonly (string | undefined)[] = [
+  SSH_DOCUMENT,
+  FORWARD_DOCUMENT,
+  REMOTE_FORWARD_DOCUMENT,
+  NON_INTERACTIVE_DOCUMENT,
+];
 /** Bytes that wait in the data channel where several connections may share it: a small write does not wait long. */
 const SHARED_PENDING_BYTES = 16 * 1024;
 
@@ -34,6 +42,7 @@ export async function runGranted(call: PluginCall, io: CliIo): Promise<number> {
     granted: { grant, targetId: target, ssmEndpoint },
     timeLimitName: 'SSM_PROXY_CONNECT_TIMEOUT',
     pendingLimitBytes: documentName === SSH_DOCUMENT ? undefined : SHARED_PENDING_BYTES,
+    mayBeSilent: !PROMPT_DOCUMENTS.includes(documentName),
     noDataKey: call.target === undefined ? withoutTarget() : undefined,
   };
   return runLiveSession(
