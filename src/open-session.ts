@@ -9,12 +9,11 @@ import { driveSession } from './opening/drive-session.ts';
 import type { DriveEvents, DriveRequest } from './opening/drive-session.ts';
 import { getIn } from './opening/get-in.ts';
 import type { Sharing, Started } from './opening/get-in.ts';
-import type { GrantedSession } from './opening/take-grant.ts';
 import { TimeBudget } from './opening/time-budget.ts';
 import type { TimeLimit } from './opening/time-budget.ts';
 import { timedOut } from './session-errors.ts';
 import type { FlightRecorder } from './session/flight-recorder.ts';
-import type { Session } from './session/session.ts';
+import type { Session, SessionGrant } from './session/session.ts';
 
 export interface SessionRequest extends TargetRequest, DriveRequest {
   /** Shown in CloudTrail and in the session history. */
@@ -23,6 +22,15 @@ export interface SessionRequest extends TargetRequest, DriveRequest {
   readonly sharing?: Sharing | undefined;
   /** A session that somebody else has started: nothing is looked up, and StartSession is not called. */
   readonly granted?: GrantedSession | undefined;
+}
+
+/** A session that somebody else has started. */
+export interface GrantedSession {
+  readonly grant: SessionGrant;
+  /** Target as StartSession was given it. */
+  readonly targetId: string;
+  /** Where its starter reached SSM; undefined: as the settings say. */
+  readonly ssmEndpoint: string | undefined;
 }
 
 /** A session that was started, as one would look for it later. */

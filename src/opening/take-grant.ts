@@ -6,16 +6,8 @@ import { createAwsContext } from '../aws/context.ts';
 import { effectiveStreamUrl } from '../aws/stream-host.ts';
 import type { ContextRequest } from '../contexts.ts';
 import type { Log } from '../log.ts';
-import type { SessionGrant } from '../session/session.ts';
+import type { GrantedSession } from '../open-session.ts';
 import type { Started } from './get-in.ts';
-
-export interface GrantedSession {
-  readonly grant: SessionGrant;
-  /** Target as StartSession was given it. */
-  readonly targetId: string;
-  /** Where its starter reached SSM; undefined: as the settings say. */
-  readonly ssmEndpoint: string | undefined;
-}
 
 /** REGION_MISSING, PROFILE_NOT_FOUND, CONFIG_INVALID, USAGE. */
 export async function takeGrant(

@@ -4,6 +4,7 @@ import { execFile } from 'node:child_process';
 import {
   constants,
   accessSync,
+  existsSync,
   mkdirSync,
   mkdtempSync,
   readFileSync,
@@ -16,7 +17,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { promisify } from 'node:util';
 import { COMMANDS } from '../../src/cli/options.ts';
-import { cliPath, packageFacts, projectRoot } from '../support/cli.ts';
+import { cliPath, packageFacts, pluginPath, projectRoot } from '../support/cli.ts';
 
 const run = promisify(execFile);
 /** npm downloads nothing here: the package has no dependencies. */
@@ -41,15 +42,18 @@ before(async () => {
 after(() => rmSync(folder, { recursive: true, force: true }));
 
 test('the program is executable and starts with a shebang', () => {
-  accessSync(cliPath, constants.X_OK);
-  assert.equal(statSync(cliPath).mode & 0o777, 0o755);
-  assert.ok(readFileSync(cliPath, 'utf8').startsWith('#!/usr/bin/env node\n'));
+  for (const path of [cliPath, pluginPath]) {
+    accessSync(path, constants.X_OK);
+    assert.equal(statSync(path).mode & 0o777, 0o755);
+    assert.ok(readFileSync(path, 'utf8').startsWith('#!/usr/bin/env node\n'));
+  }
 });
 
 test('the package holds the program, its licences and papers, and no sources', () => {
   const paths = packed?.files.map((file) => file.path) ?? [];
   for (const path of [
     'dist/cli.cjs',
+    'dist/session-manager-plugin.cjs',
     'dist/index.cjs',
     'dist/types/index.d.cts',
     'dist/LICENSES.txt',
@@ -72,7 +76,7 @@ test('the package stays below a megabyte', () => {
   assert.ok((packed?.size ?? Infinity) < 1_000_000, `${packed?.size} bytes`);
 });
 
-test('npm installs the package without network, and the installed program runs', async () => {
+test('npm installs the package without network, and the installed programs run', async () => {
   const prefix = join(folder, 'prefix');
   const tarball = join(folder, packed?.filename ?? '');
   const args = ['install', '--global', '--prefix', prefix, '--cache', join(folder, 'cache'), tarball];
@@ -81,6 +85,11 @@ test('npm installs the package without network, and the installed program runs',
   assert.equal(stdout, `${packageFacts().version}\n`);
   const help = await run(join(prefix, 'bin', 'ssm-proxy'), ['connect', '--help'], { env: npmEnv });
   assert.match(help.stdout, /^ssm-proxy connect <target> \[port\]/);
+  // Not by itself: Amazon's may be there.
+  assert.ok(!existsSync(join(prefix, 'bin', 'session-manager-plugin')));
+  await run(join(prefix, 'bin', 'ssm-proxy'), ['plugin', 'install', '--dir', folder], { env: npmEnv });
+  const plugin = await run(join(folder, 'session-manager-plugin'), ['--version'], { env: npmEnv });
+  assert.match(plugin.stdout, /^1\.2\.\d+\.\d+\n$/);
   for (const command of COMMANDS) {
     const page = join(prefix, 'share', 'man', 'man1', `ssm-proxy-${command}.1`);
     assert.match(readFileSync(page, 'utf8'), /^\.TH /, command);

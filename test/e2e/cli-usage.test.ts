@@ -23,6 +23,7 @@ for (const [name, args] of [
   ['help-logout.txt', ['logout', '--help']],
   ['help-ssh-config.txt', ['ssh-config', '--help']],
   ['help-skypilot.txt', ['skypilot', '--help']],
+  ['help-plugin.txt', ['plugin', '--help']],
   ['help-policy.txt', ['policy', '--help']],
   ['help-emulator.txt', ['emulator', '--help']],
   ['help-completion.txt', ['completion', '--help']],

@@ -8,6 +8,7 @@ import { promisify } from 'node:util';
 import type { Cluster } from '../support/cluster.ts';
 import { NODE, startCluster } from '../support/cluster.ts';
 import { packageFacts, projectRoot } from '../support/cli.ts';
+import { startSession } from '../support/plugin-home.ts';
 import { skipWithout } from '../support/programs.ts';
 import { until } from '../support/until.ts';
 
@@ -76,6 +77,26 @@ describe('the executable', { skip: !canHoldPrograms && 'this Node cannot hold a 
     const { stdout, stderr } = await cluster.run(executable, ['ssh-config'], { env: bare });
     assert.equal(stderr, '');
     assert.match(stdout.toString(), /^ +ProxyCommand '[^']+a folder\/ssm-proxy' connect %h %p$/m);
+  });
+
+  test('is the drop-in for session-manager-plugin, once that is installed', async () => {
+    const folder = join(cluster.directory, 'plugin folder');
+    const installed = await cluster.run(executable, ['plugin', 'install', '--dir', folder], { env: bare });
+    assert.equal(installed.stderr, '');
+    const { response } = await startSession(cluster, {
+      Target: cluster.instanceId(NODE),
+      DocumentName: 'AWS-StartNonInteractiveCommand',
+      Parameters: { command: ['echo through it'] },
+    });
+    const program = join(folder, 'session-manager-plugin');
+    const { status, stdout, stderr } = await cluster.run(
+      program,
+      [response, cluster.emulator.region, 'StartSession'],
+      { env: bare },
+    );
+    assert.deepEqual([status, stderr], [0, '']);
+    assert.match(stdout.toString(), /^\nStarting session with SessionId: \S+\nthrough it\n/);
+    await cluster.checkNothingLeft();
   });
 
   test('comes with the licences of what is in it', () => {

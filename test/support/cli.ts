@@ -7,6 +7,8 @@ import { join } from 'node:path';
 /** Tests are run from the top folder of the project, wherever they were compiled to. */
 export const projectRoot = process.cwd();
 export const cliPath = join(projectRoot, 'dist', 'cli.cjs');
+/** The entry of the drop-in. */
+export const pluginPath = join(projectRoot, 'dist', 'session-manager-plugin.cjs');
 
 export interface CliResult {
   readonly status: number | null;
