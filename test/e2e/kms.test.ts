@@ -1,6 +1,6 @@
 /**
  * KMS-encrypted sessions end to end: GenerateDataKey at the emulator's KMS, AES-256-GCM both ways, challenge. Port
- * sessions stay as they are: the agent does not encrypt them. (Vectors of the cipher: test/unit/channel-kms.test.ts.)
+ * sessions stay as they are: the agent does not encrypt them. (Vectors of the cipher: test/unit/cipher.test.ts.)
  */
 import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';

@@ -43,6 +43,24 @@ export function loadMessageVectors(): readonly MessageVector[] {
   ) as MessageVector[];
 }
 
-export function vectorBytes(vector: MessageVector): Buffer {
+/** A payload of an encrypted session. */
+export interface CipherVector {
+  readonly name: string;
+  readonly source: string;
+  readonly sealedBy: 'client' | 'agent';
+  /** Of 64 bytes, in hex. */
+  readonly dataKey: string;
+  /** As it travels. */
+  readonly hex: readonly string[];
+  readonly expect: { readonly nonce: string; readonly plaintext: readonly string[] };
+}
+
+export function loadCipherVectors(): readonly CipherVector[] {
+  return JSON.parse(
+    readFileSync(join(repositoryRoot(), 'test/vectors/cipher.json'), 'utf8'),
+  ) as CipherVector[];
+}
+
+export function vectorBytes(vector: Pick<MessageVector, 'hex'>): Buffer {
   return Buffer.from(vector.hex.join(''), 'hex');
 }
