@@ -16,6 +16,8 @@ export interface ContextRequest {
   readonly regions: readonly string[] | undefined;
   /** Several are separated by commas; undefined: the one that the AWS configuration names. */
   readonly profile: string | undefined;
+  /** ARN of a role to assume with the credentials of each profile; undefined: none. */
+  readonly role: string | undefined;
   readonly endpointUrl: string | undefined;
   readonly ssmmessagesEndpoint: string | undefined;
 }
@@ -75,11 +77,11 @@ function profilesOf(text: string | undefined, env: NodeJS.ProcessEnv): readonly 
 }
 
 async function contextsOfProfile(
-  { regions, profile, endpointUrl, ssmmessagesEndpoint }: ContextRequest,
+  { regions, profile, role, endpointUrl, ssmmessagesEndpoint }: ContextRequest,
   { env, log, targetRegion, providerEnvironment, signal, listRegions = enabledRegions }: ContextDependencies,
 ): Promise<readonly AwsContext[]> {
   const settings = {
-    ...{ targetRegion, profile, endpointUrl, ssmmessagesEndpoint, env, providerEnvironment },
+    ...{ targetRegion, profile, role, endpointUrl, ssmmessagesEndpoint, env, providerEnvironment },
     log: log.child('aws'),
   };
   if (regions?.includes(ALL_REGIONS) === true) {

@@ -14,6 +14,8 @@ export interface TargetOptions {
   readonly region?: string | readonly string[];
   /** Several to search are separated by commas. */
   readonly profile?: string;
+  /** ARN of a role to assume with the credentials that are found. */
+  readonly role?: string;
   /** Account number that the credentials must belong to. */
   readonly account?: string;
   /** For every API call. */
@@ -76,6 +78,7 @@ export function sessionRequestOf(options: SessionOptions, what: string): Omit<Se
     target: options.target,
     regions: typeof region === 'string' ? [region] : region,
     profile: options.profile,
+    role: options.role,
     account: options.account,
     endpointUrl: options.endpointUrl,
     ssmmessagesEndpoint: options.ssmmessagesEndpoint,

@@ -40,6 +40,8 @@ export interface StartedSession {
   readonly region: string;
   /** Undefined when nobody named one. */
   readonly profile: string | undefined;
+  /** ARN of the role that was assumed beyond it. */
+  readonly role: string | undefined;
   /** `--endpoint-url` and its kin for the SSM API; undefined for the region's own. */
   readonly ssmEndpoint: string | undefined;
 }
@@ -117,6 +119,7 @@ function startedSession({ context, targetId, grant }: Started): StartedSession {
     instanceId: targetId,
     region: context.region,
     profile: context.profile,
+    role: context.role,
     ssmEndpoint: context.endpoint('SSM'),
   };
 }

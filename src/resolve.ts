@@ -30,6 +30,7 @@ export async function resolve(options: TargetOptions): Promise<ResolvedTarget> {
       target,
       regions: typeof region === 'string' ? [region] : region,
       profile: options.profile,
+      role: options.role,
       account: options.account,
       endpointUrl: options.endpointUrl,
       ssmmessagesEndpoint: undefined,

@@ -5,7 +5,7 @@
 import { sinceStartMs } from '../clock.ts';
 import { ProxyError } from '../errors.ts';
 import type { AwsContext } from './context.ts';
-import type { AwsCredentials } from './credentials.ts';
+import type { AwsCredentials } from './credential-store.ts';
 import { cancellation, translateAwsError } from './errors.ts';
 
 export interface CallOptions {

@@ -4,7 +4,7 @@
  */
 import type { EndpointService } from './endpoints.ts';
 import type { AwsContext } from './context.ts';
-import type { AwsCredentials } from './credentials.ts';
+import type { AwsCredentials } from './credential-store.ts';
 import type { CallOptions } from './call.ts';
 import { SdkRequestHandler } from './request-handler.ts';
 import type { SdkClientConfig } from './sdk-client.ts';

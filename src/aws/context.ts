@@ -9,20 +9,22 @@ import type { Network } from '../transport/network.ts';
 import type { ApiTimeouts, ClockSkew } from './api-timeouts.ts';
 import { API_TIMEOUTS } from './api-timeouts.ts';
 import { readConfigFiles } from './config-files.ts';
-import type { AwsCredentials } from './credentials.ts';
-import { CredentialStore } from './credentials.ts';
+import type { AwsCredentials } from './credential-store.ts';
+import { CredentialStore } from './credential-store.ts';
+import { ProfileCredentials } from './credentials.ts';
 import type { ProviderEnvironment } from './provider-environment.ts';
 import type { EndpointInputs, EndpointService } from './endpoints.ts';
 import { clientSettings, configuredEndpoint } from './endpoints.ts';
 import { selectProfile } from './profile.ts';
 import type { RegionSource } from './region.ts';
 import { checkRegion, chooseRegion } from './region.ts';
+import { RoleCredentials } from './role-credentials.ts';
 import type { RequestParts } from './request-handler.ts';
 import type { SdkClientConfig } from './sdk-client.ts';
 import { sdkLogger, silenceVersionWarning } from './sdk-logger.ts';
 import { VERSION } from '../version.ts';
 
-export type { AwsCredentials } from './credentials.ts';
+export type { AwsCredentials } from './credential-store.ts';
 
 export interface AwsSettings {
   /** `--region`. */
@@ -31,6 +33,8 @@ export interface AwsSettings {
   readonly targetRegion?: string | undefined;
   /** `--profile`. */
   readonly profile?: string | undefined;
+  /** `--role`: ARN of a role, assumed with the credentials that would else be used. */
+  readonly role?: string | undefined;
   /** `--endpoint-url`, for every API call. */
   readonly endpointUrl?: string | undefined;
   /** For the calls to SSM alone; before `endpointUrl`. */
@@ -51,6 +55,8 @@ export interface AwsContext {
   readonly regionSource: RegionSource;
   /** Name of the profile, undefined when nobody named one. */
   readonly profile: string | undefined;
+  /** ARN of the role that was assumed beyond what the profile says. */
+  readonly role: string | undefined;
   readonly network: Network;
   readonly log: Log;
   /** From the provider chain; cached until shortly before they expire. CREDENTIALS_*, CONFIG_INVALID and others. */
@@ -79,6 +85,12 @@ export interface AwsContext {
   close(): void;
 }
 
+/** Who calls. */
+interface Identity {
+  readonly store: CredentialStore;
+  readonly role: string | undefined;
+}
+
 /** REGION_MISSING, PROFILE_NOT_FOUND, CONFIG_INVALID, USAGE. */
 export async function createAwsContext(settings: AwsSettings): Promise<AwsContext> {
   const { env, log } = settings;
@@ -103,7 +115,7 @@ export async function createAwsContext(settings: AwsSettings): Promise<AwsContex
   const network = createNetwork(env, { caBundle: profile.settings['ca_bundle'] });
   const timeouts = settings.timeouts ?? API_TIMEOUTS;
   const skew: ClockSkew = { offsetMs: 0 };
-  const store = new CredentialStore({
+  const own = new ProfileCredentials({
     env,
     providerEnvironment: settings.providerEnvironment,
     profile,
@@ -118,16 +130,17 @@ export async function createAwsContext(settings: AwsSettings): Promise<AwsContex
   });
   log.debug('context', { region: chosen.region, from: chosen.source, profile: profile.name });
 
-  const create = (region: string, regionSource: RegionSource): AwsContext => ({
+  const create = (region: string, regionSource: RegionSource, identity: Identity): AwsContext => ({
     region,
     regionSource,
+    role: identity.role,
     profile: profile.namedBy === undefined ? undefined : profile.name,
     network,
     log,
-    credentials: () => store.get(),
-    readyCredentials: () => store.ready,
-    freshCredentials: () => store.refresh(),
-    cachedCredentials: () => store.current,
+    credentials: () => identity.store.get(),
+    readyCredentials: () => identity.store.ready,
+    freshCredentials: () => identity.store.refresh(),
+    cachedCredentials: () => identity.store.current,
     endpoint: (service) => configuredEndpoint(service, endpoints),
     hasSpecialEndpoints: client.useFipsEndpoint || client.useDualstackEndpoint,
     requestParts: { network, timeouts, skew, log },
@@ -149,9 +162,14 @@ export async function createAwsContext(settings: AwsSettings): Promise<AwsContex
     signingDate: () => new Date(Date.now() + skew.offsetMs),
     withRegion(other) {
       checkRegion(other, 'flag');
-      return create(other, 'flag');
+      return create(other, 'flag', identity);
     },
     close: () => network.close(),
   });
-  return create(chosen.region, chosen.source);
+  const ownStore = new CredentialStore(own, log);
+  const base = create(chosen.region, chosen.source, { store: ownStore, role: undefined });
+  const { role } = settings;
+  if (role === undefined) return base;
+  const store = new CredentialStore(new RoleCredentials({ roleArn: role, base, baseName: own.name, env }), log);
+  return create(chosen.region, chosen.source, { store, role });
 }

@@ -19,7 +19,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { isAbsolute, join } from 'node:path';
-import type { AwsCredentials } from './credentials.ts';
+import type { AwsCredentials } from './credential-store.ts';
 import type { IniSection } from './ini-file.ts';
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -33,9 +33,21 @@ const LEAST_LEFT_MS = 15 * 60_000;
 
 /** Path of the file for a profile; undefined when its credentials are not of a kind that is kept, or there is no home. */
 export function credentialCacheFile(settings: IniSection, env: Environment): string | undefined {
-  const home = env['HOME'];
   const key = roleKey(settings) ?? ssoKey(settings);
-  if (key === undefined || home === undefined || !isAbsolute(home)) return undefined;
+  return key === undefined ? undefined : fileOf(key, env);
+}
+
+/** The same for `--role`. `source` is no key of the CLI's: whose credentials the role is assumed with. */
+export function assumedRoleFile(
+  { roleArn, sessionName, source }: { roleArn: string; sessionName: string; source: string },
+  env: Environment,
+): string | undefined {
+  return fileOf(pythonJson({ RoleArn: roleArn, RoleSessionName: sessionName, Source: source }, ', ', ': '), env);
+}
+
+function fileOf(key: string, env: Environment): string | undefined {
+  const home = env['HOME'];
+  if (home === undefined || !isAbsolute(home)) return undefined;
   return join(home, '.aws', 'cli', 'cache', `${createHash('sha1').update(key).digest('hex')}.json`);
 }
 

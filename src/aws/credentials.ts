@@ -21,20 +21,12 @@ import type { ConfigFiles } from './config-files.ts';
 import type { ClientSettings } from './endpoints.ts';
 import { credentialCacheFile, readCachedCredentials, writeCachedCredentials } from './credential-cache.ts';
 import type { IniSection } from './ini-file.ts';
+import type { AwsCredentials, CredentialSource } from './credential-store.ts';
+import { timeLeftMs } from './credential-store.ts';
 import type { Profile } from './profile.ts';
 import { describeProfiles, namesCredentials, profileChain } from './profile.ts';
 import type { ProviderEnvironment } from './provider-environment.ts';
 import { sdkLogger, silenceVersionWarning } from './sdk-logger.ts';
-
-/** Secrets: never to be logged. */
-export interface AwsCredentials {
-  readonly accessKeyId: string;
-  readonly secretAccessKey: string;
-  readonly sessionToken?: string;
-  /** Undefined for credentials that do not expire, or do not say so. */
-  readonly expiration?: Date;
-  readonly accountId?: string;
-}
 
 export interface CredentialsSettings {
   readonly env: Readonly<Record<string, string | undefined>>;
@@ -51,56 +43,26 @@ export interface CredentialsSettings {
   readonly log: Log;
 }
 
-/** Cached credentials are renewed when they have less than this left, as the SDKs do. Milliseconds. */
-const RENEW_BEFORE_MS = 5 * 60_000;
-
-/** Resolves credentials and keeps them until shortly before they expire. */
-export class CredentialStore {
+/** What a profile and the environment give, for a CredentialStore. */
+export class ProfileCredentials implements CredentialSource {
   readonly #settings: CredentialsSettings;
-  #cached: AwsCredentials | undefined;
-  #pending: Promise<AwsCredentials> | undefined;
 
   constructor(settings: CredentialsSettings) {
     this.#settings = settings;
   }
 
-  /** What was last resolved, if it has not expired. */
-  get current(): AwsCredentials | undefined {
-    const left = timeLeftMs(this.#cached);
-    return left > 0 ? this.#cached : undefined;
+  /** Whose they are, as far as that is known without asking: the key of the environment, or the profile. */
+  get name(): string {
+    const { env, profile } = this.#settings;
+    const key = profile.namedBy === 'flag' ? undefined : env['AWS_ACCESS_KEY_ID'];
+    return key ? `key ${key}` : `profile ${profile.name}`;
   }
 
-  /** Cached ones while they have time left; near the end a renewal is tried and its failure borne until the end. */
-  async get(): Promise<AwsCredentials> {
-    const cached = this.#cached;
-    if (cached !== undefined && timeLeftMs(cached) > RENEW_BEFORE_MS) return cached;
-    try {
-      return (cached === undefined ? this.#takeLocal() : undefined) ?? (await this.refresh());
-    } catch (error) {
-      const current = this.current;
-      if (current === undefined) throw error;
-      this.#settings.log.warn('credentials-not-renewed', {
-        code: error instanceof ProxyError ? error.code : '',
-      });
-      return current;
-    }
-  }
-
-  /** Those that can be had without asking anybody; undefined when they cannot. */
-  get ready(): AwsCredentials | undefined {
-    try {
-      return this.current ?? this.#takeLocal();
-    } catch {
-      return undefined;
-    }
-  }
-
-  /** From the environment, the profile itself or the AWS CLI's cache. Throws as `refresh`. */
-  #takeLocal(): AwsCredentials | undefined {
+  /** From the environment, the profile itself or the AWS CLI's cache. Throws as `fetch`. */
+  local(): AwsCredentials | undefined {
     const { profile, env, log } = this.#settings;
     const local = this.#fromEnvironment() ?? profileKeys(profile.settings) ?? this.#fromCache();
     if (local === undefined || timeLeftMs(local) <= 0) return undefined;
-    this.#cached = local;
     const source =
       profile.namedBy !== 'flag' && env['AWS_ACCESS_KEY_ID'] ? 'environment' : `profile ${profile.name}`;
     log.debug('credentials', { source, expires: local.expiration?.toISOString() });
@@ -124,15 +86,7 @@ export class CredentialStore {
     return credentialCacheFile(profile.settings, env);
   }
 
-  /** Asks the sources again. Calls at the same time share one answer. */
-  refresh(): Promise<AwsCredentials> {
-    this.#pending ??= this.#resolve().finally(() => {
-      this.#pending = undefined;
-    });
-    return this.#pending;
-  }
-
-  async #resolve(): Promise<AwsCredentials> {
+  async fetch(): Promise<AwsCredentials> {
     const { profile, log } = this.#settings;
     const startedAt = sinceStartMs();
     const { env, providerEnvironment } = this.#settings;
@@ -149,7 +103,6 @@ export class CredentialStore {
         },
       );
     }
-    this.#cached = credentials;
     const file = keys === undefined ? this.#cacheFile : undefined;
     if (file !== undefined) writeCachedCredentials(file, profile.settings, credentials);
     log.debug('credentials', {
@@ -215,11 +168,6 @@ export class CredentialStore {
     const [endpoint] = endpoints;
     return { ignoreConfiguredEndpointUrls: true, ...(endpoint !== undefined && { endpoint }) };
   }
-}
-
-function timeLeftMs(credentials: AwsCredentials | undefined): number {
-  if (credentials === undefined) return 0;
-  return credentials.expiration === undefined ? Infinity : credentials.expiration.getTime() - Date.now();
 }
 
 /** Keys that stand in the profile; a role or anything else that goes before them is for the SDK to follow. */

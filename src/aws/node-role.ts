@@ -12,7 +12,7 @@ import type { CallOptions } from './call.ts';
 import { call } from './call.ts';
 import { clientCache } from './client-cache.ts';
 import type { AwsContext } from './context.ts';
-import type { AwsCredentials } from './credentials.ts';
+import type { AwsCredentials } from './credential-store.ts';
 
 export interface NodeRole {
   readonly roleName: string;

@@ -1,5 +1,5 @@
 /** What every SDK client is made with. All settings are explicit: the SDK has nothing left to look up by itself. */
-import type { AwsCredentials } from './credentials.ts';
+import type { AwsCredentials } from './credential-store.ts';
 import type { ClientSettings } from './endpoints.ts';
 import type { SdkLogger } from './sdk-logger.ts';
 import type { SdkRequestHandler } from './request-handler.ts';

@@ -4,7 +4,7 @@ import { EC2Client } from '@aws-sdk/client-ec2';
 import { STSClient } from '@aws-sdk/client-sts';
 import { ProxyError } from '../errors.ts';
 import type { AwsContext } from './context.ts';
-import type { AwsCredentials } from './credentials.ts';
+import type { AwsCredentials } from './credential-store.ts';
 
 export interface ServiceHost {
   readonly service: 'ec2' | 'ssm' | 'ssmmessages' | 'sts';

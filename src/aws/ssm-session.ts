@@ -12,8 +12,8 @@ import type { CallOptions } from './call.ts';
 import { call } from './call.ts';
 import { clientCache } from './client-cache.ts';
 import type { AwsContext } from './context.ts';
-import type { AwsCredentials } from './credentials.ts';
 import type { AgentStatus } from './node-facts.ts';
+import type { AwsCredentials } from './credential-store.ts';
 import { effectiveStreamUrl } from './stream-host.ts';
 
 export type { AgentStatus } from './node-facts.ts';

@@ -91,6 +91,7 @@ function targetRequest(instanceId: string, endpointUrl: string | undefined): Tar
     target: instanceId,
     regions: undefined,
     profile: undefined,
+    role: undefined,
     endpointUrl,
     ssmmessagesEndpoint: undefined,
     vpc: undefined,

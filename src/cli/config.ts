@@ -81,6 +81,8 @@ async function collect(
       settings.push(awsProfile(env));
     } else if (name === 'region') {
       settings.push(await awsRegion(target, env, reader.text('profile')));
+    } else if (name === 'endpoint-url' && env['AWS_ENDPOINT_URL']) {
+      settings.push({ name, value: env['AWS_ENDPOINT_URL'], kind: 'aws', source: 'AWS_ENDPOINT_URL' });
     } else {
       const text = value === undefined ? 'off' : (defaultText ?? null);
       settings.push({ name, value: text, kind: 'default', source: null });
@@ -90,6 +92,9 @@ async function collect(
 }
 
 function awsProfile(env: Environment): Setting {
+  // Keys go before AWS_PROFILE, as in the AWS CLI.
+  if (env['AWS_ACCESS_KEY_ID'])
+    return { name: 'profile', value: null, kind: 'aws', source: 'AWS_ACCESS_KEY_ID' };
   const { name, namedBy, settings } = selectProfile(undefined, env, readConfigFiles(env));
   const isThere = namedBy !== undefined || Object.keys(settings).length > 0;
   return {

@@ -13,6 +13,7 @@ export function sessionRequest(args: ConnectArgs): SessionRequest {
     regions: args.regions,
     account: args.account,
     profile: args.profile,
+    role: args.role,
     endpointUrl: args.endpointUrl,
     ssmmessagesEndpoint: args.ssmmessagesEndpoint,
     vpc: args.vpc,

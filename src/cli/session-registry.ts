@@ -115,6 +115,7 @@ function parseRecord(text: string | undefined): SessionRecord | undefined {
   return {
     ...{ sessionId, destination, instanceId, region, pid, startedAt, parentPid },
     profile: textOf(fields['profile']),
+    role: textOf(fields['role']),
     ssmEndpoint: textOf(fields['ssmEndpoint']),
     processStart: textOf(fields['processStart']),
     parentName: textOf(fields['parentName']),

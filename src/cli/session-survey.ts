@@ -9,7 +9,7 @@
  * has ended are cleared away.
  */
 import { createAwsContext } from '../aws/context.ts';
-import type { AwsContext } from '../aws/context.ts';
+import type { AwsContext, AwsSettings } from '../aws/context.ts';
 import { hasEnded, ownSessions } from '../aws/own-sessions.ts';
 import type { OwnSession } from '../aws/own-sessions.ts';
 import { ALL_REGIONS } from '../aws/regions.ts';
@@ -25,6 +25,7 @@ export interface SurveyRequest {
   /** Undefined: the one that the AWS configuration names, and those of the records. */
   readonly regions: readonly string[] | undefined;
   readonly profile: string | undefined;
+  readonly role: string | undefined;
   readonly endpointUrl: string | undefined;
 }
 
@@ -133,18 +134,19 @@ class Places {
 
   /** Where a record's session lives; undefined when its profile is gone, or there are too many places. */
   async openFor(record: FoundRecord): Promise<Place | undefined> {
-    const { region, profile, ssmEndpoint } = record;
+    const { region, profile, role, ssmEndpoint } = record;
     const isThere = ({ context }: Place): boolean =>
       context.region === region &&
       (profile === undefined || context.profile === profile) &&
+      context.role === role &&
       originOf(context.endpoint('SSM')) === ssmEndpoint;
     const known = this.all.find(isThere);
     if (known !== undefined || this.all.length >= MAX_PLACES) return known;
     try {
-      const context = await this.#create(region, profile, undefined);
+      const context = await this.#create({ region, profile, role, endpointUrl: undefined });
       if (originOf(context.endpoint('SSM')) === ssmEndpoint) return this.#add(context);
       context.close();
-      return this.#add(await this.#create(region, profile, ssmEndpoint));
+      return this.#add(await this.#create({ region, profile, role, endpointUrl: ssmEndpoint }));
     } catch (thrown) {
       this.failures.push({ region, error: asProxyError(thrown) });
       return undefined;
@@ -163,8 +165,8 @@ class Places {
     for (const { context } of this.all) context.close();
   }
 
-  #create(region: string | undefined, profile: string | undefined, endpointUrl: string | undefined) {
-    return createAwsContext({ region, profile, endpointUrl, env: this.#env, log: this.#log });
+  #create(place: Pick<AwsSettings, 'region' | 'profile' | 'role' | 'endpointUrl'>) {
+    return createAwsContext({ ...place, env: this.#env, log: this.#log });
   }
 
   #add(context: AwsContext): Place {

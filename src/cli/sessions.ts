@@ -8,6 +8,7 @@ import type { EndSelection } from './end-sessions.ts';
 import type { CliIo } from './io.ts';
 import type { OptionReader } from './option-values.ts';
 import { writeOut } from './output.ts';
+import { readRole } from './target-options.ts';
 import { endJson, endTable, sessionListJson, sessionTable } from './session-table.ts';
 import { surveySessions } from './session-survey.ts';
 import type { SessionSurvey, SurveyRequest } from './session-survey.ts';
@@ -44,6 +45,7 @@ export function readSessionsArgs(words: readonly string[], options: OptionReader
     isDryRun,
     regions: options.list('region'),
     profile: options.text('profile'),
+    role: readRole(options),
     endpointUrl: options.text('endpoint-url'),
     json: options.switch('json'),
     logLevel: options.logLevel('log-level'),

@@ -158,9 +158,9 @@ function connectRequest(
   share: NonNullable<ConnectArgs['share']>,
   { env }: CliIo,
 ): ConnectRequest | undefined {
-  const { target: name, regions, profile, endpointUrl, ssmmessagesEndpoint, vpc, tags, account } = args;
+  const { target: name, regions, profile, role, endpointUrl, ssmmessagesEndpoint, vpc, tags, account } = args;
   const target = {
-    ...{ target: name, regions, profile, endpointUrl, ssmmessagesEndpoint, vpc, tags, account },
+    ...{ target: name, regions, profile, role, endpointUrl, ssmmessagesEndpoint, vpc, tags, account },
     port: args.port,
     startsPerSecond: args.startsPerSecond,
     resumeTimeoutMs: args.resumeTimeoutMs,

@@ -1,4 +1,5 @@
 /** The options that say which instance is meant, and by whom, for every command that takes a target. */
+import { checkRole } from '../aws/role-credentials.ts';
 import { ProxyError } from '../errors.ts';
 import type { TargetRequest } from '../find-target.ts';
 import type { OptionReader } from './option-values.ts';
@@ -8,12 +9,21 @@ export function readTargetOptions(options: OptionReader): Omit<TargetRequest, 't
   return {
     regions: options.list('region'),
     profile: options.text('profile'),
+    role: readRole(options),
     account: readAccount(options),
     endpointUrl: options.text('endpoint-url'),
     ssmmessagesEndpoint: options.text('ssmmessages-endpoint'),
     vpc: options.text('vpc'),
     tags: Object.fromEntries(options.pairs('tag')),
   };
+}
+
+/** `none` is for a host that the rest of the config file gives a role. Throws USAGE for what is no ARN of a role. */
+export function readRole(options: OptionReader): string | undefined {
+  const role = options.text('role');
+  if (role === undefined || role === 'none') return undefined;
+  checkRole(role);
+  return role;
 }
 
 /** Throws USAGE for what is no account number. */

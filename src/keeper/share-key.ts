@@ -1,6 +1,6 @@
 /**
  * What a connection may share with another: the same identity, the same target, the same settings. Everything that
- * could make it another identity is part of the key: profile, regions, endpoints, proxies, AWS's variables, and what the
+ * could make it another identity is part of the key: profile, role, regions, endpoints, proxies, AWS's variables, and what the
  * config files say at this moment. When in doubt two keys differ, and so nothing is shared.
  */
 import { createHash } from 'node:crypto';
@@ -38,8 +38,8 @@ export function shareKeys(target: SharedTarget, env: Environment): ShareKeys | u
   const counted = entriesOf(env, (name) =>
     countsAll ? !PASSING_VARIABLE.test(name) : IDENTITY_VARIABLE.test(name),
   );
-  const { profile, regions, endpointUrl, ssmmessagesEndpoint, ...rest } = target;
-  const identity = digest([profile, regions, endpointUrl, ssmmessagesEndpoint, counted, files]);
+  const { profile, role, regions, endpointUrl, ssmmessagesEndpoint, ...rest } = target;
+  const identity = digest([profile, role, regions, endpointUrl, ssmmessagesEndpoint, counted, files]);
   return {
     key: digest([identity, rest]),
     identity,

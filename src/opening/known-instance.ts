@@ -46,6 +46,7 @@ export async function lookupGroup(
   return fingerprint(
     accountOfKey(accessKeyId),
     context.profile ?? '',
+    context.role ?? '',
     context.region,
     context.endpoint('EC2') ?? '',
     name,

@@ -22,8 +22,13 @@ beforeEach(() => {
 });
 afterEach(() => home[Symbol.dispose]());
 
-function run(args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<CliResult> {
+function run(
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+  cwd?: string,
+): Promise<CliResult> {
   return runCli(args, {
+    ...(cwd !== undefined && { cwd }),
     env: { HOME: home.directory, XDG_STATE_HOME: home.directory, AWS_EC2_METADATA_DISABLED: 'true', ...env },
   });
 }
@@ -46,6 +51,29 @@ test('each setting is shown with who decided it', async () => {
   assert.equal(row('vpc'), 'vpc | lab | SSM_PROXY_VPC');
   assert.equal(row('region'), 'region | eu-west-1 | profile research');
   assert.equal(row('pace'), 'pace | safe | default');
+});
+
+test("a host's entry goes before AWS_PROFILE, AWS_PROFILE before defaults; the role is shown", async () => {
+  home.write('.aws/config', '[profile research]\n[profile usual]\n[profile shell]\n');
+  const role = 'arn:aws:iam::111122223333:role/ssh';
+  const file = home.write(
+    CONFIG,
+    `defaults:\n  profile: usual\n  role: ${role}\nhosts:\n  - { match: 10.1.*, profile: research }\n  - { match: 10.2.*, role: none }\n`,
+  );
+  const shown = async (target: string, env: Record<string, string>): Promise<unknown> => {
+    const { stdout } = await run(['config', 'show', target, '--json'], env);
+    const { settings } = JSON.parse(stdout) as { settings: { name: string; value: string; source: string }[] };
+    return ['profile', 'role'].map((name) => {
+      const found = settings.find((each) => each.name === name);
+      return [found?.value, found?.source];
+    });
+  };
+  const AWS_PROFILE = 'shell';
+  assert.deepEqual(await shown('10.1.0.1', { AWS_PROFILE }), [['research', `${file}:5`], [role, `${file}:3`]]);
+  assert.deepEqual(await shown('10.2.0.1', { AWS_PROFILE }), [[AWS_PROFILE, 'AWS_PROFILE'], ['none', `${file}:6`]]);
+  assert.deepEqual(await shown('10.3.0.1', {}), [['usual', `${file}:2`], [role, `${file}:3`]]);
+  const key = { AWS_ACCESS_KEY_ID: 'AKIAEXAMPLE', SSM_PROXY_ROLE: 'none', AWS_PROFILE };
+  assert.deepEqual(await shown('10.3.0.1', key), [[null, 'AWS_ACCESS_KEY_ID'], ['none', 'SSM_PROXY_ROLE']]);
 });
 
 test('the JSON has the same, and null for what nobody set', async () => {
@@ -108,6 +136,11 @@ test('a file that everybody may write ends connect; help and the version need no
 test('a config file in the working directory is not looked at', async () => {
   home.write('config.yaml', 'nonsense: 1\n');
   home.write('ssm-proxy/config.yaml', 'nonsense: 1\n');
-  const { status } = await run(['config', 'show'], { XDG_CONFIG_HOME: 'relative' });
+  home.write('relative/ssm-proxy/config.yaml', 'nonsense: 1\n');
+  home.write('.ssm-proxy.yaml', 'nonsense: 1\n');
+  const elsewhere = home.write('home/none', '').replace(/\/none$/, '');
+  const env = { XDG_CONFIG_HOME: 'relative', HOME: elsewhere };
+  const { status, stdout } = await run(['config', 'show'], env, home.directory);
   assert.equal(status, 0);
+  assert.match(stdout, /^File {2}.*\/home\/\.config\/ssm-proxy\/config\.yaml \(not there\)\n/);
 });

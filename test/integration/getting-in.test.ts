@@ -63,7 +63,7 @@ function request(changes: Partial<SessionRequest> = {}): SessionRequest {
   return {
     target: HEAD,
     regions: undefined,
-    profile: undefined,
+    profile: undefined, role: undefined,
     account: undefined,
     endpointUrl: undefined,
     ssmmessagesEndpoint: undefined,
@@ -273,11 +273,11 @@ describe('together with other processes', () => {
 
 describe('waiting for a node', () => {
   function waiting(changes: Partial<WaitRequest> = {}, onStage: (stage: string) => void = () => {}) {
-    const { target, reason, regions, profile, account, endpointUrl } = request();
+    const { target, reason, regions, profile, role, account, endpointUrl } = request();
     const { ssmmessagesEndpoint, vpc, tags } = request();
     return waitForTarget(
       {
-        ...{ target, port: 22, reason, regions, profile, account, endpointUrl },
+        ...{ target, port: 22, reason, regions, profile, role, account, endpointUrl },
         ...{ ssmmessagesEndpoint, vpc, tags },
         ...{ document: undefined, parameters: {}, timeoutMs: 30_000, startsPerSecond: 0, needsBanner: true },
         ...changes,

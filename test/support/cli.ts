@@ -23,6 +23,8 @@ export interface CliOptions {
   /** Arguments for node itself. */
   readonly nodeArgs?: readonly string[];
   readonly input?: string;
+  /** Default: the top folder of the project. */
+  readonly cwd?: string;
 }
 
 /** Milliseconds after which a program that hangs is killed. */
@@ -38,7 +40,10 @@ export const bareEnvironment: Readonly<Record<string, string>> = {
 export function spawnCli(args: readonly string[], options: CliOptions = {}): ChildProcessWithoutNullStreams {
   if (!existsSync(cliPath)) throw new Error(`${cliPath} is not built: npm run build`);
   const env = { ...bareEnvironment, ...options.env };
-  return spawn(process.execPath, [...(options.nodeArgs ?? []), cliPath, ...args], { env });
+  return spawn(process.execPath, [...(options.nodeArgs ?? []), cliPath, ...args], {
+    env,
+    cwd: options.cwd,
+  });
 }
 
 /** Runs to the end. A program that hangs is killed and has a signal. */

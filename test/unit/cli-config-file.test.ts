@@ -8,6 +8,7 @@ import { readConnectArgs } from '../../src/cli/connect-args.ts';
 import { configurableOptions, parseConfig, readConfig } from '../../src/cli/settings/config-file.ts';
 import { configPath, configuredValues } from '../../src/cli/settings/config-path.ts';
 import { parseHostPatterns } from '../../src/cli/settings/host-pattern.ts';
+import type { Environment } from '../../src/cli/option-values.ts';
 import { ProxyError } from '../../src/errors.ts';
 
 const FILE = '/somewhere/.config/ssm-proxy/config.yaml';
@@ -15,9 +16,9 @@ const FILE = '/somewhere/.config/ssm-proxy/config.yaml';
 const folder = mkdtempSync(join(tmpdir(), 'ssm-proxy-config-'));
 after(() => rmSync(folder, { recursive: true }));
 
-function texts(text: string, target?: string): Record<string, readonly string[]> {
+function texts(text: string, target?: string, env: Environment = {}): Record<string, readonly string[]> {
   return Object.fromEntries(
-    [...parseConfig(text, FILE).forTarget(target)].map(([name, value]) => [name, value.texts]),
+    [...parseConfig(text, FILE).forTarget(target, env)].map(([name, value]) => [name, value.texts]),
   );
 }
 
@@ -64,6 +65,20 @@ test('the first part that matches and gives an option wins, defaults last', () =
 
 test('without a target only the defaults hold', () => {
   assert.deepEqual(texts(EXAMPLE), { region: ['us-east-1'], pace: ['1500'] });
+});
+
+test("AWS's variables go before defaults, and what is said of a host before them", () => {
+  const env = { AWS_REGION: 'eu-west-1', AWS_PROFILE: 'shell', AWS_ENDPOINT_URL: '', SSM_PROXY_VPC: 'v' };
+  const text = `
+defaults: { region: us-east-1, profile: usual, endpoint-url: 'https://x', vpc: main }
+hosts:
+  - { match: 10.1.*, profile: research }
+`;
+  const rest = { 'endpoint-url': ['https://x'], vpc: ['main'] };
+  assert.deepEqual(texts(text, '10.2.0.1', env), rest);
+  assert.deepEqual(texts(text, '10.1.0.1', env), { profile: ['research'], ...rest });
+  assert.deepEqual(texts(text, '10.2.0.1', { AWS_ACCESS_KEY_ID: 'A' }), { region: ['us-east-1'], ...rest });
+  assert.deepEqual(texts(text, '10.2.0.1', {})['profile'], ['usual']);
 });
 
 test('case does not count, and ! leaves targets out', () => {
@@ -114,7 +129,7 @@ for (const [text, line, what] of [
 }
 
 test('an option wins over its variable, and that over the file', () => {
-  const configured = parseConfig('defaults: { vpc: file, profile: file, region: file }', FILE).forTarget('t');
+  const configured = parseConfig('defaults: { vpc: file, profile: file, region: file }', FILE).forTarget('t', {});
   const args = readConnectArgs(
     { target: 't', port: undefined, texts: new Map([['vpc', ['option']]]) },
     { SSM_PROXY_VPC: 'variable', SSM_PROXY_PROFILE: 'variable' },
@@ -124,7 +139,7 @@ test('an option wins over its variable, and that over the file', () => {
 });
 
 test('a value that cannot be used is blamed on its line', () => {
-  const configured = parseConfig('\ndefaults:\n  pace: fast\n', FILE).forTarget('t');
+  const configured = parseConfig('\ndefaults:\n  pace: fast\n', FILE).forTarget('t', {});
   const line = { target: 't', port: undefined, texts: new Map() };
   const error = refusal(() => readConnectArgs(line, {}, configured));
   assert.deepEqual([error.code, error.message], ['CONFIG_INVALID', `${FILE}:3 "fast" cannot be used`]);
@@ -184,7 +199,7 @@ test("a symbolic link to a file of one's own is followed", () => {
   mkdirSync(join(folder, 'link'), { mode: 0o700 });
   const link = join(folder, 'link', 'config.yaml');
   symlinkSync(path, link);
-  assert.deepEqual(readConfig(link).forTarget('x').get('vpc')?.texts, ['a']);
+  assert.deepEqual(readConfig(link).forTarget('x', {}).get('vpc')?.texts, ['a']);
 });
 
 test('what is not a file is refused', () => {

@@ -74,6 +74,6 @@ async function readQuery(words: readonly string[], io: CliIo): Promise<InstanceQ
   }
   const configured = await configuredValues(io.env, undefined);
   const options = new OptionReader(LOOKS_FOR_INSTANCES, texts, io.env, configured);
-  const { regions, profile, endpointUrl } = readTargetOptions(options);
-  return { where: { regions, profile, endpointUrl, ssmmessagesEndpoint: undefined }, env: io.env };
+  const { regions, profile, role, endpointUrl } = readTargetOptions(options);
+  return { where: { regions, profile, role, endpointUrl, ssmmessagesEndpoint: undefined }, env: io.env };
 }

@@ -20,6 +20,14 @@ export const COMMON_OPTIONS = [
     commands: [...API, ...WRITING],
   },
   {
+    name: 'role',
+    value: 'ARN|none',
+    env: 'SSM_PROXY_ROLE',
+    defaultText: 'none',
+    help: 'role to assume with these credentials, for all calls (arn:aws:iam::...:role/NAME)',
+    commands: [...API, ...WRITING],
+  },
+  {
     name: 'account',
     value: 'ID',
     env: 'SSM_PROXY_ACCOUNT',

@@ -9,6 +9,9 @@
  *       region: [us-east-1, us-west-2]
  *       tag: { team: ml }
  *
+ * What is said of hosts goes before AWS's own variables, what is said in defaults after them: the one is about these
+ * targets, the other for those who say nothing.
+ *
  * Keys are names of options (docs/options.md), so whatever a variable can set, the file can. Loaded only when there is
  * a file: the YAML reader comes with it.
  */
@@ -16,7 +19,7 @@ import type { Node, YAMLMap } from 'yaml';
 import { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument } from 'yaml';
 import { parseTarget, regionOf } from '../../aws/target.ts';
 import { ProxyError } from '../../errors.ts';
-import type { ConfiguredValue, ConfiguredValues } from '../option-values.ts';
+import type { ConfiguredValue, ConfiguredValues, Environment } from '../option-values.ts';
 import { OPTIONS } from '../options.ts';
 import type { OptionSpec } from '../options.ts';
 import type { HostPatterns } from './host-pattern.ts';
@@ -24,14 +27,26 @@ import { parseHostPatterns } from './host-pattern.ts';
 import { readPrivateText } from './private-text.ts';
 
 export interface Config {
-  /** The values for one target; undefined: those that hold for all. */
-  forTarget(target: string | undefined): ConfiguredValues;
+  /** The values for one target; undefined: those that hold for all. `env`: the variables that go before defaults. */
+  forTarget(target: string | undefined, env: Environment): ConfiguredValues;
 }
 
 interface Part {
   /** Undefined: every target. */
   readonly patterns: HostPatterns | undefined;
   readonly values: ConfiguredValues;
+}
+
+/** AWS's own variables that say what an option does. Keys are an identity, as a profile is. */
+const AWS_VARIABLES: ReadonlyMap<string, readonly string[]> = new Map([
+  ['region', ['AWS_REGION', 'AWS_DEFAULT_REGION']],
+  ['profile', ['AWS_PROFILE', 'AWS_DEFAULT_PROFILE', 'AWS_ACCESS_KEY_ID']],
+  ['endpoint-url', ['AWS_ENDPOINT_URL']],
+  ['ssmmessages-endpoint', ['AWS_ENDPOINT_URL_SSMMESSAGES']],
+]);
+
+function isInEnvironment(name: string, env: Environment): boolean {
+  return (AWS_VARIABLES.get(name) ?? []).some((variable) => (env[variable] ?? '') !== '');
 }
 
 /** Whatever has a variable. */
@@ -49,11 +64,14 @@ export function readConfig(path: string): Config {
 export function parseConfig(text: string, path: string): Config {
   const parts = new ConfigReader(path, text).parts();
   return {
-    forTarget(target) {
+    forTarget(target, env) {
       const chosen = new Map<string, ConfiguredValue>();
       for (const { patterns, values } of parts) {
         if (patterns !== undefined && (target === undefined || !patterns.matches(target))) continue;
-        for (const [name, value] of values) if (!chosen.has(name)) chosen.set(name, value);
+        for (const [name, value] of values) {
+          const isOverruled = patterns === undefined && isInEnvironment(name, env);
+          if (!chosen.has(name) && !isOverruled) chosen.set(name, value);
+        }
       }
       // A name that says its region knows better than a file.
       if (target !== undefined && namesRegion(target)) chosen.delete('region');

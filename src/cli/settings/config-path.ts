@@ -29,5 +29,5 @@ export async function configuredValues(
   const path = configPath(env);
   if (path === undefined || !existsSync(path)) return undefined;
   const { readConfig } = await import('./config-file.ts');
-  return readConfig(path).forTarget(target);
+  return readConfig(path).forTarget(target, env);
 }
