@@ -170,6 +170,9 @@ export async function createAwsContext(settings: AwsSettings): Promise<AwsContex
   const base = create(chosen.region, chosen.source, { store: ownStore, role: undefined });
   const { role } = settings;
   if (role === undefined) return base;
-  const store = new CredentialStore(new RoleCredentials({ roleArn: role, base, baseName: own.name, env }), log);
+  const store = new CredentialStore(
+    new RoleCredentials({ roleArn: role, base, baseName: own.name, env }),
+    log,
+  );
   return create(chosen.region, chosen.source, { store, role });
 }

@@ -42,7 +42,10 @@ export function assumedRoleFile(
   { roleArn, sessionName, source }: { roleArn: string; sessionName: string; source: string },
   env: Environment,
 ): string | undefined {
-  return fileOf(pythonJson({ RoleArn: roleArn, RoleSessionName: sessionName, Source: source }, ', ', ': '), env);
+  return fileOf(
+    pythonJson({ RoleArn: roleArn, RoleSessionName: sessionName, Source: source }, ', ', ': '),
+    env,
+  );
 }
 
 function fileOf(key: string, env: Environment): string | undefined {

@@ -1,32 +1,20 @@
-/** The role of a node, and what a caller may do: the IAM calls of `check`. The only file that knows the IAM client. */
+/** The role of a node and its managed policies. */
 import {
   AttachRolePolicyCommand,
   GetInstanceProfileCommand,
-  GetRoleCommand,
-  IAMClient,
   ListAttachedRolePoliciesCommand,
-  SimulatePrincipalPolicyCommand,
 } from '@aws-sdk/client-iam';
-import { ProxyError } from '../errors.ts';
 import type { CallOptions } from './call.ts';
-import { call } from './call.ts';
-import { clientCache } from './client-cache.ts';
 import type { AwsContext } from './context.ts';
-import type { AwsCredentials } from './credential-store.ts';
+import { callIam } from './iam.ts';
 
 export interface NodeRole {
   readonly roleName: string;
+  readonly arn: string;
   /** ARNs of the managed policies attached to it. */
   readonly policies: readonly string[];
 }
 
-/** What the policy simulator says of one action. */
-export interface Simulated {
-  readonly action: string;
-  readonly isAllowed: boolean;
-}
-
-const clientOf = clientCache('IAM', (config) => new IAMClient(config));
 /** 10 pages of 100: the quota of policies on a role is 25. */
 const MAX_PAGES = 10;
 
@@ -37,12 +25,12 @@ export async function nodeRole(
   options: CallOptions = {},
 ): Promise<NodeRole | undefined> {
   const InstanceProfileName = instanceProfileArn.slice(instanceProfileArn.lastIndexOf('/') + 1);
-  const { InstanceProfile } = await send(context, 'GetInstanceProfile', options, (client, abortSignal) =>
+  const { InstanceProfile } = await callIam(context, 'GetInstanceProfile', options, (client, abortSignal) =>
     client.send(new GetInstanceProfileCommand({ InstanceProfileName }), { abortSignal }),
   );
-  const roleName = InstanceProfile?.Roles?.[0]?.RoleName;
-  if (roleName === undefined) return undefined;
-  return { roleName, policies: await attachedPolicies(context, roleName, options) };
+  const { RoleName: roleName, Arn: arn } = InstanceProfile?.Roles?.[0] ?? {};
+  if (roleName === undefined || arn === undefined) return undefined;
+  return { roleName, arn, policies: await attachedPolicies(context, roleName, options) };
 }
 
 async function attachedPolicies(
@@ -57,7 +45,7 @@ async function attachedPolicies(
       RoleName,
       ...(Marker !== undefined && { Marker }),
     });
-    const answer = await send(context, 'ListAttachedRolePolicies', options, (client, abortSignal) =>
+    const answer = await callIam(context, 'ListAttachedRolePolicies', options, (client, abortSignal) =>
       client.send(command, { abortSignal }),
     );
     found.push(...(answer.AttachedPolicies ?? []).map(({ PolicyArn }) => PolicyArn ?? ''));
@@ -74,67 +62,7 @@ export async function attachPolicy(
   PolicyArn: string,
   options: CallOptions = {},
 ): Promise<void> {
-  await send(context, 'AttachRolePolicy', options, (client, abortSignal) =>
+  await callIam(context, 'AttachRolePolicy', options, (client, abortSignal) =>
     client.send(new AttachRolePolicyCommand({ RoleName, PolicyArn }), { abortSignal }),
-  );
-}
-
-/**
- * Whether the caller (an ARN as GetCallerIdentity gives it) may do these actions on these resources, as its own
- * policies say; an action is allowed when it is on all of them. ACCESS_DENIED where the simulator may not be asked.
- */
-export async function simulate(
-  context: AwsContext,
-  callerArn: string,
-  actions: readonly string[],
-  resources: readonly string[],
-  options: CallOptions = {},
-): Promise<readonly Simulated[]> {
-  const PolicySourceArn = await policySource(context, callerArn, options);
-  const command = new SimulatePrincipalPolicyCommand({
-    PolicySourceArn,
-    ActionNames: [...actions],
-    ResourceArns: [...resources],
-  });
-  const { EvaluationResults = [] } = await send(
-    context,
-    'SimulatePrincipalPolicy',
-    options,
-    (client, abortSignal) => client.send(command, { abortSignal }),
-  );
-  return actions.map((action) => {
-    const own = EvaluationResults.filter(({ EvalActionName }) => EvalActionName === action);
-    return {
-      action,
-      isAllowed: own.length > 0 && own.every(({ EvalDecision }) => EvalDecision === 'allowed'),
-    };
-  });
-}
-
-/** Policies hang on the role, not on its session; a role may have a path that the session's ARN does not show. */
-async function policySource(context: AwsContext, callerArn: string, options: CallOptions): Promise<string> {
-  const RoleName = /:assumed-role\/([^/]+)\//.exec(callerArn)?.[1];
-  if (RoleName === undefined) return callerArn;
-  const { Role } = await send(context, 'GetRole', options, (client, abortSignal) =>
-    client.send(new GetRoleCommand({ RoleName }), { abortSignal }),
-  );
-  if (Role?.Arn === undefined) throw new ProxyError('SERVICE_ERROR', 'GetRole answered without an ARN');
-  return Role.Arn;
-}
-
-function send<T>(
-  context: AwsContext,
-  operation: string,
-  options: CallOptions,
-  perform: (client: IAMClient, abortSignal: AbortSignal) => Promise<T>,
-): Promise<T> {
-  return call(
-    context,
-    {
-      operation,
-      send: (credentials: AwsCredentials, abortSignal) =>
-        perform(clientOf(context, credentials, options), abortSignal),
-    },
-    options,
   );
 }

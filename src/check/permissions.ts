@@ -8,15 +8,15 @@ import type { AwsContext } from '../aws/context.ts';
 import { serviceErrorOf } from '../aws/errors.ts';
 import { agentStatus, resumeSession, terminateSession } from '../aws/ssm-session.ts';
 import { ProxyError } from '../errors.ts';
+import { LOST_WITHOUT, NOBODYS_SUFFIX, needsOf } from '../policy/needs.ts';
+import { userPolicy } from '../policy/policies.ts';
 import { SSH_DOCUMENT } from '../session-purpose.ts';
+import { placeOf } from './policy-gaps.ts';
 import { whyNot } from './credentials-state.ts';
 import type { Finding } from './finding.ts';
 import { codeOf, failed, failure, ok, skipped, warning } from './finding.ts';
 
 const SESSIONS = 'arn:aws:ssm:*:*:session/${aws:userid}-*';
-const NODES = `arn:aws:ec2:*:*:instance/* and on arn:aws:ssm:*:*:document/${SSH_DOCUMENT}`;
-/** An ID of the right form that no session has. */
-const NOBODYS_SUFFIX = '00000000000000000';
 
 export interface PermissionInputs {
   readonly context: Promise<AwsContext>;
@@ -51,19 +51,19 @@ export async function checkPermissions(inputs: PermissionInputs): Promise<readon
         const { status } = await agentStatus(context, `i-${NOBODYS_SUFFIX}`, options);
         if (status === 'unknown') throw new ProxyError('ACCESS_DENIED', 'denied');
       },
-      'optional: it tells why an agent is not connected',
+      `optional: ${LOST_WITHOUT.get('ssm:DescribeInstanceInformation') ?? ''}`,
     ),
     tried(
       'ssm:ResumeSession',
       SESSIONS,
       () => resumeSession(context, sessionId, options),
-      'without it a connection that is lost, or an hour old, cannot be carried on',
+      LOST_WITHOUT.get('ssm:ResumeSession'),
     ),
     tried(
       'ssm:TerminateSession',
       SESSIONS,
       () => terminateSession(context, sessionId, options),
-      'without it sessions that end abnormally stay open until their idle timeout',
+      LOST_WITHOUT.get('ssm:TerminateSession'),
     ),
     inputs.hasTarget ? [] : simulated(context, caller, inputs),
   ]);
@@ -106,26 +106,28 @@ async function simulated(
   { document = SSH_DOCUMENT, signal }: PermissionInputs,
 ): Promise<readonly Finding[]> {
   const { region } = context;
-  const partition = caller.arn.split(':')[1] ?? 'aws';
-  const arn = (service: string, rest: string, account = caller.account): string =>
-    `arn:${partition}:${service}:${region}:${account}:${rest}`;
-  const documentAccount = document.startsWith('AWS-') ? '' : caller.account;
-  const asked = [
-    [
-      'ssm:StartSession',
-      [arn('ec2', 'instance/*'), arn('ssm', `document/${document}`, documentAccount)],
-      NODES,
-    ],
-    ['ssmmessages:OpenDataChannel', [arn('ssm', `session/${caller.userId}-${NOBODYS_SUFFIX}`)], SESSIONS],
-  ] as const;
-  const { simulate } = await import('../aws/node-role.ts');
+  const own = { account: undefined, regions: [], tags: {}, uses: ['connect'], document } as const;
+  const needs = needsOf(userPolicy(own), placeOf(caller, region));
+  const { policySource, simulate } = await import('../aws/policy-simulator.ts');
+  const options = { signal, isSingle: true };
+  const source = policySource(context, caller.arn, options);
+  source.catch(() => {});
   return Promise.all(
-    asked.map(async ([action, resources, wanted]) => {
+    ['ssm:StartSession', 'ssmmessages:OpenDataChannel'].map(async (action) => {
       const id = `permissions.${action}`;
+      // Managed instances are another matter: few have any.
+      const asked = needs.filter(
+        (need) => need.action === action && !/:managed-instance\//.test(need.pattern),
+      );
       try {
-        const [answer] = await simulate(context, caller.arn, [action], resources, { signal, isSingle: true });
-        if (answer?.isAllowed === true) return ok(id, action, 'allowed, says the policy simulator');
+        const arn = await source;
+        const answers = await Promise.all(
+          asked.map(({ resource }) => simulate(context, arn, { actions: [action], resource }, options)),
+        );
+        if (answers.flat().every(({ isAllowed }) => isAllowed))
+          return ok(id, action, 'allowed, says the policy simulator');
         // It knows no tags of nodes and no conditions on them.
+        const wanted = asked.map(({ pattern }) => pattern).join(' and on ');
         return warning(
           id,
           action,

@@ -125,9 +125,10 @@ async function runCommand(invocation: CommandInvocation, io: CliIo): Promise<num
       return runPluginCommand(readPluginArgs(words, options), io);
     }
     case 'policy': {
-      const [kind = ''] = expectWords(command, words, 1, 1);
+      expectWords(command, words, 1, 3);
       const { readPolicyArgs, runPolicy } = await import('./policy.ts');
-      return runPolicy(readPolicyArgs(kind, options), io);
+      const narrowing = new OptionReader(command, texts, io.env);
+      return runPolicy(readPolicyArgs(words, options, narrowing), io);
     }
     case 'emulator': {
       expectWords(command, words, 0, 0);
@@ -148,6 +149,7 @@ async function configuredFor(
   env: Environment,
 ): Promise<ConfiguredValues | undefined> {
   const { command, words } = invocation;
+  if (command === 'policy') return words[0] === 'diff' ? configuredValues(env, words[2]) : undefined;
   if (!API.includes(command)) return undefined;
   switch (command) {
     case 'connect':

@@ -101,7 +101,8 @@ export async function openKeptSession(
 }
 
 function sessionRequest({ target: wanted }: ConnectRequest): SessionRequest {
-  const { target, port, regions, profile, role, endpointUrl, ssmmessagesEndpoint, vpc, tags, account } = wanted;
+  const { target, port, regions, profile, role, endpointUrl, ssmmessagesEndpoint, vpc, tags, account } =
+    wanted;
   return {
     ...{ target, regions, profile, role, endpointUrl, ssmmessagesEndpoint, vpc, tags, account },
     purpose: forwardPurpose({ port, host: undefined, document: undefined, parameters: {} }),

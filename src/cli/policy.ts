@@ -1,4 +1,4 @@
-/** `ssm-proxy policy`: the least IAM policy, for people or for nodes. Nothing is asked of AWS. */
+/** `ssm-proxy policy`: the least IAM policy, for people or for nodes. Only `policy diff` asks AWS (policy-diff.ts). */
 import { checkRegion } from '../aws/region.ts';
 import { ALL_REGIONS } from '../aws/regions.ts';
 import { ProxyError } from '../errors.ts';
@@ -9,22 +9,37 @@ import { USES, nodePolicy, userPolicy } from '../policy/policies.ts';
 import type { CliIo } from './io.ts';
 import type { OptionReader } from './option-values.ts';
 import { writeOut } from './output.ts';
-import { readAccount } from './target-options.ts';
+import type { PolicyDiffArgs } from './policy-diff.ts';
+import { readAccount, readTargetOptions } from './target-options.ts';
 
-export interface PolicyArgs {
+export type PolicyArgs = PrintArgs | { readonly diff: PolicyDiffArgs };
+
+interface PrintArgs {
+  readonly diff?: undefined;
   readonly kind: PolicyKind;
   readonly format: PolicyFormat;
   readonly policy: Policy;
 }
 
-/** Throws USAGE. */
-export function readPolicyArgs(kind: string, options: OptionReader): PolicyArgs {
+/** `words`: what follows `policy`; `narrowing`: what was given for this policy, without the config file. Throws USAGE. */
+export function readPolicyArgs(
+  [kind = '', ...words]: readonly string[],
+  options: OptionReader,
+  narrowing: OptionReader,
+): PolicyArgs {
+  if (kind === 'diff') return { diff: readDiffArgs(words, options, narrowing) };
+  const [extra] = words;
+  if (extra !== undefined) {
+    throw new ProxyError('USAGE', `policy ${kind} takes no argument ${JSON.stringify(extra)}`, {
+      hint: 'ssm-proxy policy diff node <target> is about one node',
+    });
+  }
   const format = readChoice(options.text('format') ?? 'json', 'format', POLICY_FORMATS);
-  const scope = readScope(options);
+  const scope = readScope(narrowing);
   if (kind === 'user') return { kind, format, policy: userPolicy(scope) };
   if (kind !== 'node') {
     throw new ProxyError('USAGE', `there is no policy for ${JSON.stringify(kind)}`, {
-      hint: 'ssm-proxy policy user, or ssm-proxy policy node',
+      hint: 'ssm-proxy policy user, ssm-proxy policy node, or ssm-proxy policy diff',
     });
   }
   const isNarrowed =
@@ -35,6 +50,31 @@ export function readPolicyArgs(kind: string, options: OptionReader): PolicyArgs 
     });
   }
   return { kind, format, policy: nodePolicy() };
+}
+
+function readDiffArgs(
+  [kind = 'user', target, extra]: readonly string[],
+  options: OptionReader,
+  narrowing: OptionReader,
+): PolicyDiffArgs {
+  const hint = 'ssm-proxy policy diff [user], or ssm-proxy policy diff node <target>';
+  const fail = (what: string): never => {
+    throw new ProxyError('USAGE', what, { hint });
+  };
+  if (extra !== undefined) fail(`policy diff takes no argument ${JSON.stringify(extra)}`);
+  if (kind === 'user' && target !== undefined)
+    fail(`policy diff user takes no argument ${JSON.stringify(target)}`);
+  if (kind === 'node' && target === undefined) fail('the target is missing');
+  if (kind !== 'user' && kind !== 'node') fail(`there is no policy for ${JSON.stringify(kind)}`);
+  return {
+    ...readTargetOptions(options),
+    kind: kind === 'node' ? 'node' : 'user',
+    target,
+    policy: kind === 'node' ? nodePolicy() : userPolicy(readScope(narrowing)),
+    json: options.switch('json'),
+    logLevel: options.logLevel('log-level'),
+    logFile: options.text('log-file'),
+  };
 }
 
 function readScope(options: OptionReader): PolicyScope {
@@ -57,7 +97,12 @@ function readChoice<Choice extends string>(text: string, name: string, choices: 
 }
 
 /** Exit status. */
-export async function runPolicy({ kind, format, policy }: PolicyArgs, io: CliIo): Promise<number> {
+export async function runPolicy(args: PolicyArgs, io: CliIo): Promise<number> {
+  if (args.diff !== undefined) {
+    const { runPolicyDiff } = await import('./policy-diff.ts');
+    return runPolicyDiff(args.diff, io);
+  }
+  const { kind, format, policy } = args;
   await writeOut(io.stdout, formatPolicy(policy, kind, format));
   return 0;
 }

@@ -27,6 +27,8 @@ export interface PolicyScope {
   /** Tags that the instances must have. */
   readonly tags: Readonly<Record<string, string>>;
   readonly uses: readonly Use[];
+  /** A port document of the user's own, in place of AWS's. */
+  readonly document?: string | undefined;
 }
 
 interface DocumentName {
@@ -62,7 +64,7 @@ export function userPolicy(scope: PolicyScope): Policy {
     ...arns(scope, (partition, region) => `arn:${partition}:ssm:${region}:${account}:managed-instance/*`),
   ];
   const documents = scope.uses.flatMap((use) =>
-    DOCUMENTS[use].flatMap(({ name, isOwn }) =>
+    documentsOf(use, scope).flatMap(({ name, isOwn }) =>
       arns(
         scope,
         (partition, region) => `arn:${partition}:ssm:${region}:${isOwn ? account : '*'}:document/${name}`,
@@ -99,6 +101,11 @@ export function userPolicy(scope: PolicyScope): Policy {
   ]);
 }
 
+function documentsOf(use: Use, { document }: PolicyScope): readonly DocumentName[] {
+  if (use !== 'connect' || document === undefined) return DOCUMENTS[use];
+  return [{ name: document, isOwn: !document.startsWith('AWS-') }];
+}
+
 /** For the role of the nodes: what the agent needs for sessions. AmazonSSMManagedInstanceCore has it, and more. */
 export function nodePolicy(): Policy {
   return policy([
@@ -114,6 +121,20 @@ export function nodePolicy(): Policy {
     ),
   ]);
 }
+
+/** What AmazonSSMManagedInstanceCore allows beyond sessions: Run Command, inventory, patches, parameters. */
+export const CORE_BEYOND_SESSIONS: readonly string[] = [
+  ...['DescribeAssociation', 'DescribeDocument', 'GetDeployablePatchSnapshotForInstance', 'GetDocument'],
+  ...['GetManifest', 'GetParameter', 'GetParameters', 'ListAssociations', 'ListInstanceAssociations'],
+  ...['PutComplianceItems', 'PutConfigurePackageResult', 'PutInventory', 'UpdateAssociationStatus'],
+  ...['UpdateInstanceAssociationStatus'],
+]
+  .map((name) => `ssm:${name}`)
+  .concat(
+    ['AcknowledgeMessage', 'DeleteMessage', 'FailMessage', 'GetEndpoint', 'GetMessages', 'SendReply'].map(
+      (name) => `ec2messages:${name}`,
+    ),
+  );
 
 function policy(statements: readonly Statement[]): Policy {
   return { Version: '2012-10-17', Statement: statements };

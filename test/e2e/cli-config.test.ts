@@ -62,18 +62,32 @@ test("a host's entry goes before AWS_PROFILE, AWS_PROFILE before defaults; the r
   );
   const shown = async (target: string, env: Record<string, string>): Promise<unknown> => {
     const { stdout } = await run(['config', 'show', target, '--json'], env);
-    const { settings } = JSON.parse(stdout) as { settings: { name: string; value: string; source: string }[] };
+    const { settings } = JSON.parse(stdout) as {
+      settings: { name: string; value: string; source: string }[];
+    };
     return ['profile', 'role'].map((name) => {
       const found = settings.find((each) => each.name === name);
       return [found?.value, found?.source];
     });
   };
   const AWS_PROFILE = 'shell';
-  assert.deepEqual(await shown('10.1.0.1', { AWS_PROFILE }), [['research', `${file}:5`], [role, `${file}:3`]]);
-  assert.deepEqual(await shown('10.2.0.1', { AWS_PROFILE }), [[AWS_PROFILE, 'AWS_PROFILE'], ['none', `${file}:6`]]);
-  assert.deepEqual(await shown('10.3.0.1', {}), [['usual', `${file}:2`], [role, `${file}:3`]]);
+  assert.deepEqual(await shown('10.1.0.1', { AWS_PROFILE }), [
+    ['research', `${file}:5`],
+    [role, `${file}:3`],
+  ]);
+  assert.deepEqual(await shown('10.2.0.1', { AWS_PROFILE }), [
+    [AWS_PROFILE, 'AWS_PROFILE'],
+    ['none', `${file}:6`],
+  ]);
+  assert.deepEqual(await shown('10.3.0.1', {}), [
+    ['usual', `${file}:2`],
+    [role, `${file}:3`],
+  ]);
   const key = { AWS_ACCESS_KEY_ID: 'AKIAEXAMPLE', SSM_PROXY_ROLE: 'none', AWS_PROFILE };
-  assert.deepEqual(await shown('10.3.0.1', key), [[null, 'AWS_ACCESS_KEY_ID'], ['none', 'SSM_PROXY_ROLE']]);
+  assert.deepEqual(await shown('10.3.0.1', key), [
+    [null, 'AWS_ACCESS_KEY_ID'],
+    ['none', 'SSM_PROXY_ROLE'],
+  ]);
 });
 
 test('the JSON has the same, and null for what nobody set', async () => {

@@ -63,7 +63,8 @@ function request(changes: Partial<SessionRequest> = {}): SessionRequest {
   return {
     target: HEAD,
     regions: undefined,
-    profile: undefined, role: undefined,
+    profile: undefined,
+    role: undefined,
     account: undefined,
     endpointUrl: undefined,
     ssmmessagesEndpoint: undefined,

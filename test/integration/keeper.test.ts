@@ -74,7 +74,14 @@ function createKeeper(open: OpenNodeSession = echo): Keeper {
 
 function request(changes: Partial<ConnectRequest> = {}): ConnectRequest {
   const target = {
-    ...{ target: '10.0.1.10', port: 22, regions: undefined, profile: undefined, role: undefined, account: undefined },
+    ...{
+      target: '10.0.1.10',
+      port: 22,
+      regions: undefined,
+      profile: undefined,
+      role: undefined,
+      account: undefined,
+    },
     ...{
       endpointUrl: undefined,
       ssmmessagesEndpoint: undefined,

@@ -83,7 +83,14 @@ async function find(changes: Partial<TargetRequest>, shares = false): Promise<Fo
   try {
     const { context, instanceId } = await findTarget(
       {
-        ...{ target: FAR, regions: undefined, profile: 'near', role: undefined, account: undefined, endpointUrl: undefined },
+        ...{
+          target: FAR,
+          regions: undefined,
+          profile: 'near',
+          role: undefined,
+          account: undefined,
+          endpointUrl: undefined,
+        },
         ...{ ssmmessagesEndpoint: undefined, vpc: undefined, tags: {} },
         ...changes,
       },

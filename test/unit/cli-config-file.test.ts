@@ -129,7 +129,10 @@ for (const [text, line, what] of [
 }
 
 test('an option wins over its variable, and that over the file', () => {
-  const configured = parseConfig('defaults: { vpc: file, profile: file, region: file }', FILE).forTarget('t', {});
+  const configured = parseConfig('defaults: { vpc: file, profile: file, region: file }', FILE).forTarget(
+    't',
+    {},
+  );
   const args = readConnectArgs(
     { target: 't', port: undefined, texts: new Map([['vpc', ['option']]]) },
     { SSM_PROXY_VPC: 'variable', SSM_PROXY_PROFILE: 'variable' },

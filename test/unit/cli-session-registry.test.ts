@@ -16,7 +16,8 @@ const STARTED = {
   sessionId: 'demo-0123',
   instanceId: 'i-0123456789abcdef0',
   region: 'us-west-2',
-  profile: undefined, role: undefined,
+  profile: undefined,
+  role: undefined,
   ssmEndpoint: 'https://ssm.example.test/path?query',
 };
 const WALL_NOW = 1_767_322_800_000;

@@ -17,7 +17,7 @@ export const COMMON_OPTIONS = [
     env: 'SSM_PROXY_PROFILE',
     defaultText: 'as the AWS CLI finds it',
     help: 'profile of ~/.aws/config; several are searched for the target',
-    commands: [...API, ...WRITING],
+    commands: [...API, ...WRITING, 'policy'],
   },
   {
     name: 'role',
@@ -25,7 +25,7 @@ export const COMMON_OPTIONS = [
     env: 'SSM_PROXY_ROLE',
     defaultText: 'none',
     help: 'role to assume with these credentials, for all calls (arn:aws:iam::...:role/NAME)',
-    commands: [...API, ...WRITING],
+    commands: [...API, ...WRITING, 'policy'],
   },
   {
     name: 'account',
@@ -41,7 +41,7 @@ export const COMMON_OPTIONS = [
     env: 'SSM_PROXY_ENDPOINT_URL',
     defaultText: 'of the region',
     help: 'endpoint for the EC2, SSM and STS calls',
-    commands: [...API, ...LOGIN],
+    commands: [...API, ...LOGIN, 'policy'],
   },
   {
     name: 'log-level',

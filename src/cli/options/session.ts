@@ -16,7 +16,7 @@ export const SESSION_OPTIONS = [
     value: 'ID|NAME',
     env: 'SSM_PROXY_VPC',
     help: 'only instances in this VPC (vpc-... or its Name tag)',
-    commands: [...TARGETED, 'list', ...WRITING],
+    commands: [...TARGETED, 'list', ...SCOPED],
   },
   {
     name: 'tag',

@@ -77,11 +77,12 @@ export const READABLE: readonly CommandName[] = [
   'sessions',
   'config',
   'skypilot',
+  'policy',
   'status',
   'stop',
   'emulator',
 ];
 /** Commands that write a `connect` line for other programs. */
 export const WRITING: readonly CommandName[] = ['ssh-config', 'skypilot'];
-/** Commands that take a scope for what they write, and call nobody. */
+/** Commands that take a scope for what they write. */
 export const SCOPED: readonly CommandName[] = [...WRITING, 'policy'];
