@@ -6,6 +6,7 @@ import type { Filter, Instance as SdkInstance, Tag } from '@aws-sdk/client-ec2';
 import {
   DescribeInstancesCommand,
   DescribeRegionsCommand,
+  DescribeVpcEndpointsCommand,
   DescribeVpcsCommand,
   EC2Client,
   GetConsoleOutputCommand,
@@ -120,6 +121,27 @@ export async function describeVpcs(
     options,
   );
   return new Map((answer.Vpcs ?? []).map((vpc) => [vpc.VpcId ?? '', tagMap(vpc.Tags).get('Name') ?? '']));
+}
+
+/** Names of the services that have an available endpoint in the VPC: `com.amazonaws.us-east-1.ssm`. */
+export async function describeVpcEndpoints(
+  context: AwsContext,
+  vpcId: string,
+  options: CallOptions,
+): Promise<readonly string[]> {
+  const command = new DescribeVpcEndpointsCommand({ Filters: [asSdkFilter(['vpc-id', vpcId])] });
+  const answer = await call(
+    context,
+    {
+      operation: 'DescribeVpcEndpoints',
+      send: (credentials, abortSignal) =>
+        clientOf(context, credentials, options).send(command, { abortSignal }),
+    },
+    options,
+  );
+  return (answer.VpcEndpoints ?? [])
+    .filter(({ State }) => State?.toLowerCase() === 'available')
+    .flatMap(({ ServiceName }) => ServiceName ?? []);
 }
 
 /** Regions that the account has enabled, sorted. */

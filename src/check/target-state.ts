@@ -3,6 +3,7 @@ import type { AwsContext } from '../aws/context.ts';
 import { describeInstance, locateAcross } from '../aws/instance.ts';
 import type { Instance } from '../aws/instance.ts';
 import { agentStatus } from '../aws/ssm-session.ts';
+import type { NodeRole } from '../aws/node-role.ts';
 import type { AgentStatus } from '../aws/ssm-session.ts';
 import { parseTarget } from '../aws/target.ts';
 import { asProxyError } from '../errors.ts';
@@ -19,7 +20,7 @@ const SUFFICIENT: ReadonlySet<string> = new Set([
   'AmazonEC2RoleforSSM',
   'AdministratorAccess',
 ]);
-const CORE_POLICY = 'AmazonSSMManagedInstanceCore';
+export const CORE_POLICY = 'AmazonSSMManagedInstanceCore';
 
 export interface FoundNode {
   readonly context: AwsContext;
@@ -160,8 +161,7 @@ async function roleFinding(
         `the instance profile ${shortName(instance.instanceProfile)} holds no role`,
         'add a role to it',
       );
-    const names = role.policies.map(shortName);
-    const sufficient = names.find((name) => SUFFICIENT.has(name));
+    const sufficient = sufficientPolicy(role);
     if (sufficient !== undefined) return ok(id, what, `${role.roleName}, with ${sufficient}`);
     if (isOnline) return ok(id, what, `${role.roleName}; the agent is online, so its policies suffice`);
     const partition = instance.instanceProfile.split(':')[1] ?? 'aws';
@@ -181,6 +181,11 @@ async function roleFinding(
       return ok(id, what, `${shortName(instance.instanceProfile)}; the agent is online, so it suffices`);
     return skipped(id, what, code === 'ACCESS_DENIED' ? 'iam:GetInstanceProfile is not allowed' : message);
   }
+}
+
+/** The name of a managed policy of the role that has what an agent needs. */
+export function sufficientPolicy({ policies }: NodeRole): string | undefined {
+  return policies.map(shortName).find((name) => SUFFICIENT.has(name));
 }
 
 function shortName(arn: string): string {

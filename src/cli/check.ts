@@ -50,12 +50,17 @@ export function readCheckArgs(
 
 /** Exit status: 1 when something failed and was not mended. Throws USAGE. */
 export async function runCheck(args: CheckArgs, io: CliIo): Promise<number> {
+  return runChecks(args, startChecks, io);
+}
+
+/** The same for other lists of checks. */
+export async function runChecks(args: CheckArgs, startAll: typeof startChecks, io: CliIo): Promise<number> {
   const log = openLog(args, io);
   const limit = new AbortController();
   // Everything that is asked at once listens to it.
   setMaxListeners(MAX_LISTENERS, limit.signal);
   const timer = setTimeout(() => limit.abort(), TIME_LIMIT_MS);
-  const checks = startChecks(args, { env: io.env, log, signal: limit.signal });
+  const checks = startAll(args, { env: io.env, log, signal: limit.signal });
   try {
     const findings = args.json ? await reportJson(args, checks, io) : await reportText(args, checks, io);
     clearTimeout(timer);

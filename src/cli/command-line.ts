@@ -150,6 +150,7 @@ async function configuredFor(
 ): Promise<ConfiguredValues | undefined> {
   const { command, words } = invocation;
   if (command === 'policy') return words[0] === 'diff' ? configuredValues(env, words[2]) : undefined;
+  if (command === 'skypilot') return words[0] === 'check' ? configuredValues(env, undefined) : undefined;
   if (!API.includes(command)) return undefined;
   switch (command) {
     case 'connect':

@@ -1,4 +1,4 @@
-/** `ssm-proxy skypilot`: the line in SkyPilot's config, and what to change for clusters that have another one. */
+/** `ssm-proxy skypilot`: the line in SkyPilot's config, whether it will work, and what to change for clusters that have another one. */
 import { ALL_REGIONS } from '../aws/regions.ts';
 import { ProxyError } from '../errors.ts';
 import { BACKUP_SUFFIX, editFile } from '../files/edit-file.ts';
@@ -7,6 +7,8 @@ import { adoptClusterFile, adoptHosts } from '../skypilot/adoption.ts';
 import type { SkyLines } from '../skypilot/sky-config.ts';
 import { mergeSkyConfig, parseSkyConfig, skyConfigText } from '../skypilot/sky-config.ts';
 import { generatedClusterFiles, generatedHosts, readSkyFile, skyConfigPath } from '../skypilot/sky-files.ts';
+import { readCheckArgs, runChecks } from './check.ts';
+import type { CheckArgs } from './check.ts';
 import { connectLine } from './connect-line.ts';
 import type { CliIo } from './io.ts';
 import type { Environment } from './option-values.ts';
@@ -17,6 +19,7 @@ import type { OptionTexts } from './tokens.ts';
 
 export type SkypilotArgs =
   | { readonly action: 'config'; readonly writes: boolean; readonly lines: SkyLines }
+  | { readonly action: 'check'; readonly check: CheckArgs }
   | { readonly action: 'adopt'; readonly adoptions: readonly Adoption[]; readonly json: boolean };
 
 /** The JSON's form; goes up when a field changes its meaning or goes away. */
@@ -32,7 +35,7 @@ export function readSkypilotArgs(
   env: Environment,
 ): SkypilotArgs {
   const [action, extra] = words;
-  const hint = 'ssm-proxy skypilot config, or ssm-proxy skypilot adopt';
+  const hint = 'ssm-proxy skypilot config, ssm-proxy skypilot check, or ssm-proxy skypilot adopt';
   if (extra !== undefined) {
     throw new ProxyError('USAGE', `skypilot takes no argument ${JSON.stringify(extra)}`, { hint });
   }
@@ -41,6 +44,7 @@ export function readSkypilotArgs(
     const lines = skyLines(withSkyProfile(texts, env), env, isAbsolute);
     return { action, writes: options.switch('write'), lines };
   }
+  if (action === 'check') return { action, check: readCheckArgs(undefined, undefined, options) };
   if (action === 'adopt') {
     const adoptions = findAdoptions(env, texts, isAbsolute);
     return { action, adoptions, json: options.switch('json') };
@@ -89,6 +93,10 @@ export async function runSkypilot(args: SkypilotArgs, io: CliIo): Promise<number
     case 'config':
       await writeOut(io.stdout, args.writes ? await write(path, args.lines) : preview(path, args.lines));
       return 0;
+    case 'check': {
+      const { startSkyChecks } = await import('../check/run-sky-checks.ts');
+      return runChecks(args.check, startSkyChecks, io);
+    }
     case 'adopt':
       await writeOut(io.stdout, args.json ? adoptionJson(args.adoptions) : adoptionText(args.adoptions));
       return 0;

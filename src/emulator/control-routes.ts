@@ -106,13 +106,14 @@ function changePreferences(controls: Controls, input: unknown): unknown {
 
 function addVpc(controls: Controls, input: unknown): unknown {
   const given = asObject(input, 'vpc');
-  onlyKeys(given, 'vpc', ['vpcId', 'region', 'cidrBlock', 'tags', 'isDefault']);
+  onlyKeys(given, 'vpc', ['vpcId', 'region', 'cidrBlock', 'tags', 'isDefault', 'endpoints']);
   const vpc = {
     vpcId: asString(given['vpcId'], 'vpc.vpcId'),
     region: optional(given['region'], 'vpc.region', asString) ?? controls.state().region,
     cidrBlock: optional(given['cidrBlock'], 'vpc.cidrBlock', asString) ?? '10.0.0.0/16',
     tags: optional(given['tags'], 'vpc.tags', asStringMap) ?? {},
     isDefault: optional(given['isDefault'], 'vpc.isDefault', asBoolean) ?? false,
+    endpoints: optional(given['endpoints'], 'vpc.endpoints', asStrings) ?? [],
   };
   controls.addVpc(vpc);
   return vpc;

@@ -26,6 +26,8 @@ export interface Vpc {
   readonly cidrBlock: string;
   readonly tags: Readonly<Record<string, string>>;
   readonly isDefault: boolean;
+  /** Services with an endpoint in it: `ssm`. Default: none. */
+  readonly endpoints?: readonly string[];
 }
 
 /** Session Manager preferences of the account. */

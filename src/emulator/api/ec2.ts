@@ -16,6 +16,7 @@ export type Ec2Operation = (world: World, region: string, parameters: URLSearchP
 export const EC2_OPERATIONS: Readonly<Record<string, Ec2Operation>> = {
   DescribeInstances: describeInstances,
   DescribeVpcs: describeVpcs,
+  DescribeVpcEndpoints: describeVpcEndpoints,
   DescribeRegions: describeRegions,
   GetConsoleOutput: getConsoleOutput,
 };
@@ -44,6 +45,28 @@ function describeInstances(world: World, region: string, parameters: URLSearchPa
   return {
     reservationSet: items(page.items.map(reservation)),
     nextToken: page.nextToken,
+  };
+}
+
+/** Filtered by VPC alone. */
+function describeVpcEndpoints(world: World, region: string, parameters: URLSearchParams): XmlElement {
+  const filters = readFilters(parameters);
+  const ids = filters.flatMap(({ name, values }) => (name === 'vpc-id' ? values : []));
+  const chosen = [...world.vpcs.values()].filter(
+    (vpc) => vpc.region === region && (filters.length === 0 || ids.includes(vpc.vpcId)),
+  );
+  return {
+    vpcEndpointSet: items(
+      chosen.flatMap(({ vpcId, endpoints = [] }) =>
+        endpoints.map((name, index) => ({
+          vpcEndpointId: `vpce-${vpcId.slice(4)}${String(index)}`,
+          vpcEndpointType: 'Interface',
+          vpcId,
+          serviceName: `com.amazonaws.${region}.${name}`,
+          state: 'available',
+        })),
+      ),
+    ),
   };
 }
 
