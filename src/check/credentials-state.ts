@@ -44,7 +44,8 @@ function sourceFinding(context: AwsContext, accessKeyId: string, expiration: Dat
   const what = 'Credentials';
   const kind = accessKeyId.startsWith('ASIA') ? 'temporary' : 'long-lived';
   const source = context.profile === undefined ? 'as the AWS CLI finds them' : `profile ${context.profile}`;
-  const seen = `${kind} key ${accessKeyId}, ${source}`;
+  const role = context.role === undefined ? '' : `, as ${context.role}`;
+  const seen = `${kind} key ${accessKeyId}, ${source}${role}`;
   if (expiration === undefined) return ok(id, what, seen);
   const leftMs = expiration.getTime() - Date.now();
   const text = `${seen}, good until ${expiration.toISOString()} (${inTime(leftMs)})`;

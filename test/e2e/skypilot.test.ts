@@ -210,6 +210,9 @@ for (const args of [[], ['start'], ['config', 'x']]) {
   test(`skypilot ${args.join(' ')} is refused`, async () => {
     const { status, stderr } = await cluster.cli(['skypilot', ...args]);
     assert.equal(status, 2);
-    assert.match(stderr, /\[USAGE\]\nssm-proxy: ssm-proxy skypilot config, ssm-proxy skypilot check, or ssm-proxy skypilot adopt\n$/);
+    assert.match(
+      stderr,
+      /\[USAGE\]\nssm-proxy: ssm-proxy skypilot config, ssm-proxy skypilot check, or ssm-proxy skypilot adopt\n$/,
+    );
   });
 }
