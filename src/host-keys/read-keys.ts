@@ -96,7 +96,14 @@ async function keysOverSession(
   let bytes = 0;
   await runCommand(
     {
-      ...{ target: instanceId, regions: undefined, profile: undefined, endpointUrl, ssmmessagesEndpoint },
+      ...{
+        target: instanceId,
+        regions: undefined,
+        profile: undefined,
+        role: undefined,
+        endpointUrl,
+        ssmmessagesEndpoint,
+      },
       ...{ vpc: undefined, tags: {}, account: undefined },
       words: [COMMAND],
       document: undefined,
