@@ -36,6 +36,7 @@ export const ERROR_TABLE = {
   },
   LOGIN_FAILED: { exitStatus: 77, meaning: 'The SSO login was declined, or not finished in time.' },
   ACCESS_DENIED: { exitStatus: 77, meaning: 'The credentials lack a permission.' },
+  KEY_MISSING: { exitStatus: 66, meaning: 'There is no SSH key that --push-key could push.' },
   TARGET_INVALID: {
     exitStatus: 2,
     meaning: 'The target is not an IP address, instance ID, DNS name or Name tag.',

@@ -42,11 +42,15 @@ export interface FindTargetSharing {
   readonly queue: StartQueue;
   /** Undefined: EC2 is asked for every target. */
   readonly lookup: SharedLookup | undefined;
+  /** True: a stopped instance is an answer, too. */
+  readonly takesStopped: boolean;
 }
 
 export interface FoundTarget {
   readonly context: AwsContext;
   readonly instanceId: string;
+  /** It is stopped or stopping. */
+  readonly isStopped: boolean;
 }
 
 /** Resolves the target; passing trouble and a pending instance are waited out, as long as the budget allows. */
@@ -55,7 +59,7 @@ export async function findTarget(
   dependencies: FindTargetDependencies,
   enter: (stage: string) => void,
   budget: TimeBudget,
-  { queue, lookup }: FindTargetSharing,
+  { queue, lookup, takesStopped }: FindTargetSharing,
 ): Promise<FoundTarget> {
   const { clock, log } = dependencies;
   const { signal } = budget;
@@ -67,12 +71,16 @@ export async function findTarget(
   const [first] = contexts;
   if (first !== undefined && contexts.length === 1 && !needsEc2(target) && 'id' in target) {
     await checkAccounts(contexts, request.account, signal);
-    return { context: first, instanceId: target.id };
+    return { context: first, instanceId: target.id, isStopped: false };
   }
   enter(`resolving ${request.target}`);
   const { locate: locateTarget } = await import('./locate.ts');
   const scope = { vpc: request.vpc, tags: request.tags };
-  const options = { signal, isSingle: true, describe: lookup?.describe, skipsDenied: isEverywhere(request) };
+  const options = {
+    ...{ signal, isSingle: true, takesStopped },
+    describe: lookup?.describe,
+    skipsDenied: isEverywhere(request),
+  };
   const locate = async (): Promise<Located> => {
     if (contexts.length > 1) {
       const known = await lookup?.recall(contexts, target, scope);
@@ -92,9 +100,10 @@ export async function findTarget(
       isFinal: (error) => error === queue.refusal,
     });
     log.info('resolved', { target: request.target, ...instanceFields(instance) });
+    const isStopped = instance.state === 'stopped' || instance.state === 'stopping';
     if (instance.state !== 'pending') {
-      if (contexts.length > 1) await lookup?.remember(contexts, target, scope, { instance, context });
-      return { context, instanceId: instance.instanceId };
+      if (contexts.length > 1 && !isStopped) await lookup?.remember(contexts, target, scope, { instance, context });
+      return { context, instanceId: instance.instanceId, isStopped };
     }
     enter(`waiting for ${instance.instanceId} to run`);
     await sleep(clock, PENDING_POLL_MS, signal);

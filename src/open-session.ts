@@ -3,12 +3,15 @@
  * byte; all within one connect timeout. Trouble that may pass is waited out within it (opening/retry-policy.ts). What
  * the session is for is its purpose (session-purpose.ts); how it is run once it is started: opening/drive-session.ts.
  */
+import type { AwsContext } from './aws/context.ts';
 import { ProxyError, asProxyError } from './errors.ts';
 import type { FindTargetDependencies, TargetRequest } from './find-target.ts';
 import { driveSession } from './opening/drive-session.ts';
 import type { DriveEvents, DriveRequest } from './opening/drive-session.ts';
 import { getIn } from './opening/get-in.ts';
 import type { Sharing, Started } from './opening/get-in.ts';
+import type { KeyPush, KeyToPush } from './opening/key-push.ts';
+import type { InstanceStart } from './opening/start-instance.ts';
 import { TimeBudget } from './opening/time-budget.ts';
 import type { TimeLimit } from './opening/time-budget.ts';
 import { timedOut } from './session-errors.ts';
@@ -22,6 +25,10 @@ export interface SessionRequest extends TargetRequest, DriveRequest {
   readonly sharing?: Sharing | undefined;
   /** A session that somebody else has started: nothing is looked up, and StartSession is not called. */
   readonly granted?: GrantedSession | undefined;
+  /** Gives a public key that is to be on the node before the far end's first byte is passed on. Asked for each push. */
+  readonly pushKey?: (() => Promise<KeyToPush>) | undefined;
+  /** Undefined: an instance that is stopped is an error. */
+  readonly startInstance?: InstanceStart | undefined;
 }
 
 /** A session that somebody else has started. */
@@ -76,10 +83,15 @@ export async function openSession(
     events.onStage(next);
   };
   try {
-    const onFound = events.onFound?.bind(events);
+    const push = await keyPush(request, { budget, clock, log, enter });
+    const onFound = (context: AwsContext, instanceId: string): void => {
+      events.onFound?.(instanceId, context.region);
+      push?.found(context, instanceId);
+    };
     const onStarted = (started: Started): void => {
       const { sessionId, instanceId: target, region } = startedSession(started);
       log.info('session_started', { sessionId, target, region });
+      push?.granted();
       events.onStarted?.(startedSession(started));
     };
     const started =
@@ -90,13 +102,19 @@ export async function openSession(
           })
         : await takeGranted(request.granted, request, dependencies);
     if (request.granted !== undefined) onStarted(started);
-    return driveSession(started, request, budget, dependencies, events);
+    if (push === undefined) return driveSession(started, request, budget, dependencies, events);
+    const { HeldBack } = await import('./opening/held-back.ts');
+    const heldBack = new HeldBack(events, () => push.ready());
+    const session = await driveSession(started, request, budget, dependencies, heldBack.events);
+    heldBack.attach(session);
+    return session;
   } catch (thrown) {
     budget.close();
     if (signal.aborted) throw new ProxyError('CANCELLED', 'cancelled', { cause: thrown });
     const error = asProxyError(thrown);
     if (!budget.isSpent || error.code !== 'CANCELLED') throw error;
-    throw timedOut(request, stage, thrown);
+    const { limitMs: connectTimeoutMs, name: timeLimitName } = budget.limit;
+    throw timedOut({ ...request, connectTimeoutMs, timeLimitName }, stage, thrown);
   }
 }
 
@@ -107,6 +125,15 @@ async function takeGranted(
 ): Promise<Started> {
   const { takeGrant } = await import('./opening/take-grant.ts');
   return takeGrant(granted, request, { env, log });
+}
+
+async function keyPush(
+  { pushKey }: SessionRequest,
+  parts: ConstructorParameters<typeof KeyPush>[1],
+): Promise<KeyPush | undefined> {
+  if (pushKey === undefined) return undefined;
+  const opening = await import('./opening/key-push.ts');
+  return new opening.KeyPush(pushKey, parts);
 }
 
 function timeLimitOf({ connectTimeoutMs, timeLimitName, sharing }: SessionRequest): TimeLimit {

@@ -10,7 +10,8 @@ import type { IniSection } from './ini-file.ts';
 type Environment = Readonly<Record<string, string | undefined>>;
 
 /** Service identifiers as in AWS_ENDPOINT_URL_<SERVICE>, and in lower case in a services section. */
-export type EndpointService = 'EC2' | 'SSM' | 'SSMMESSAGES' | 'STS' | 'SSO' | 'SSO_OIDC' | 'KMS' | 'IAM';
+export type EndpointService =
+  'EC2' | 'SSM' | 'SSMMESSAGES' | 'STS' | 'SSO' | 'SSO_OIDC' | 'KMS' | 'IAM' | 'EC2_INSTANCE_CONNECT';
 
 export interface EndpointInputs {
   /** `--endpoint-url`: for every API call. */

@@ -20,11 +20,14 @@ export interface ServiceError {
 
 const CODES: readonly (readonly [ErrorCode, ReadonlySet<string>])[] = [
   ['TARGET_NOT_CONNECTED', new Set(['TargetNotConnected'])],
+  ['TARGET_NOT_FOUND', new Set(['EC2InstanceNotFoundException'])],
+  ['TARGET_STOPPED', new Set(['EC2InstanceStateInvalidException'])],
   [
     'ACCESS_DENIED',
     new Set([
       'AccessDenied',
       'AccessDeniedException',
+      'AuthException',
       'UnauthorizedOperation',
       'OptInRequired',
       'NotAuthorized',
@@ -89,6 +92,8 @@ const ACTIONS: Readonly<Record<string, string>> = {
   GetConsoleOutput: 'ec2:GetConsoleOutput',
   GenerateDataKey: 'kms:GenerateDataKey on the key of the session preferences',
   ResumeSession: 'ssm:ResumeSession',
+  SendSSHPublicKey: 'ec2-instance-connect:SendSSHPublicKey on the instance, for this user of it',
+  StartInstances: 'ec2:StartInstances on the instance',
   StartSession: 'ssm:StartSession on the instance and on the session document',
   TerminateSession: 'ssm:TerminateSession',
 };
@@ -212,7 +217,14 @@ function hintOf(code: ErrorCode, service: ServiceError, operation: string): stri
       return 'check the access key, its secret and token, and the clock of this machine';
     case 'SESSION_GONE':
       return 'the session has ended: connect again';
+    case 'TARGET_NOT_FOUND':
+      return 'check region and profile (--region, --profile)';
+    case 'TARGET_STOPPED':
+      return 'EC2 Instance Connect takes keys only for running instances';
     case 'SERVICE_ERROR':
+      if (operation === 'SendSSHPublicKey' && service.code === 'InvalidArgsException') {
+        return 'check --user, and that the key is an ed25519 or RSA one';
+      }
       return (service.httpStatus ?? 0) >= 500 ? 'trouble on the side of AWS: try again' : undefined;
     default:
       return undefined;

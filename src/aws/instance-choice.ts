@@ -15,22 +15,31 @@ const MAX_REGIONS_NAMED = 6;
 /** Longest list of candidates in a hint. */
 const MAX_LISTED = 10;
 
-/**
- * TARGET_AMBIGUOUS, TARGET_STOPPED, TARGET_TERMINATED or TARGET_NOT_FOUND. `regions`: where was searched; `now`:
- * milliseconds since the epoch.
- */
+export interface ChoiceOptions {
+  /** True: where nothing runs, the only instance that is stopped or stopping is the choice. */
+  readonly takesStopped?: boolean | undefined;
+  /** Milliseconds since the epoch. */
+  readonly now?: number | undefined;
+}
+
+/** TARGET_AMBIGUOUS, TARGET_STOPPED, TARGET_TERMINATED or TARGET_NOT_FOUND. `regions`: where was searched. */
 export function chooseInstance(
   target: Target,
   records: readonly InstanceRecord[],
   scope: Scope,
   regions: readonly string[],
-  now = Date.now(),
+  { takesStopped = false, now = Date.now() }: ChoiceOptions = {},
 ): Instance {
   const connectable = records.filter(({ instance }) => CONNECTABLE.has(instance.state));
   const [first, second] = connectable;
   if (first !== undefined && second === undefined) return first.instance;
   if (first !== undefined) throw ambiguous(target, connectable, regions);
-  const stopped = records.find(({ instance }) => STOPPED.has(instance.state));
+  const allStopped = records.filter(({ instance }) => STOPPED.has(instance.state));
+  const [stopped, otherStopped] = allStopped;
+  if (takesStopped && stopped !== undefined) {
+    if (otherStopped !== undefined) throw ambiguous(target, allStopped, regions);
+    return stopped.instance;
+  }
   if (stopped !== undefined) throw notRunning('TARGET_STOPPED', target, stopped, now);
   const [ended] = records;
   if (ended !== undefined) throw notRunning('TARGET_TERMINATED', target, ended, now);

@@ -28,6 +28,8 @@ export interface ResolveOptions extends CallOptions {
   readonly describe?: DescribeInstances | undefined;
   /** True: a region that may not be searched holds nothing, as long as another one may be. */
   readonly skipsDenied?: boolean | undefined;
+  /** True: where nothing runs, the only instance that is stopped is the answer. */
+  readonly takesStopped?: boolean | undefined;
 }
 
 /** An instance, and who found it. */
@@ -124,13 +126,13 @@ async function chooseWithVpcs(
   records: readonly InstanceRecord[],
   scope: Scope,
   regions: readonly string[],
-  options: CallOptions,
+  options: ResolveOptions,
 ): Promise<Instance> {
   try {
-    return chooseInstance(target, records, scope, regions);
+    return chooseInstance(target, records, scope, regions, options);
   } catch (error) {
     if (!(error instanceof ProxyError) || error.code !== 'TARGET_AMBIGUOUS') throw error;
-    return chooseInstance(target, await withVpcNames(contexts, records, options), scope, regions);
+    return chooseInstance(target, await withVpcNames(contexts, records, options), scope, regions, options);
   }
 }
 

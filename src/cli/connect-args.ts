@@ -32,6 +32,12 @@ export interface ConnectArgs extends TargetRequest {
   readonly share: Share | undefined;
   /** Most sessions for one node. */
   readonly shareSessions: number;
+  /** Undefined: no key is pushed. */
+  readonly pushKey: PushKey | undefined;
+  /** Undefined: a stopped instance is an error. */
+  readonly startInstance: StartInstance | undefined;
+  /** Where a person is there to answer, an SSO login that has expired may be renewed. */
+  readonly offersLogin: boolean;
   /** Undefined: nothing was asked for. */
   readonly logLevel: LogLevel | undefined;
   readonly logFile: string | undefined;
@@ -43,6 +49,21 @@ export interface Share {
   readonly idleMs: number;
 }
 
+export interface PushKey {
+  readonly key:
+    | { readonly kind: 'usual' | 'fresh' }
+    /** As the user wrote it. */
+    | { readonly kind: 'file'; readonly path: string };
+  /** User on the node; undefined: as ssh has it. */
+  readonly user: string | undefined;
+}
+
+export interface StartInstance {
+  /** For a start and what comes after it. Milliseconds. */
+  readonly limitMs: number;
+}
+
+const DEFAULT_START_LIMIT_MS = 300_000;
 const DEFAULT_SHARE_IDLE_MS = 600_000;
 const DEFAULT_SHARE_SESSIONS = 4;
 const MAX_SHARE_SESSIONS = 64;
@@ -86,6 +107,9 @@ export function readConnectArgs(
     pace: options.pace('pace'),
     share: readShare(options),
     shareSessions: options.number('share-sessions', 1, MAX_SHARE_SESSIONS) ?? DEFAULT_SHARE_SESSIONS,
+    pushKey: readPushKey(options),
+    startInstance: readStartInstance(options),
+    offersLogin: !options.switch('no-login'),
     logLevel: options.logLevel('log-level'),
     logFile: options.text('log-file'),
     quiet: options.switch('quiet'),
@@ -94,8 +118,33 @@ export function readConnectArgs(
 
 /** On or off, or the idle time. */
 function readShare(options: OptionReader): Share | undefined {
-  const text = options.text('share')?.toLowerCase();
-  if (text === undefined || ['0', 'false', 'no', 'off'].includes(text)) return undefined;
-  if (['1', 'true', 'yes', 'on'].includes(text)) return { idleMs: DEFAULT_SHARE_IDLE_MS };
+  const text = options.text('share');
+  if (isOff(text)) return undefined;
+  if (isOn(text)) return { idleMs: DEFAULT_SHARE_IDLE_MS };
   return { idleMs: options.durationMs('share', DEFAULT_SHARE_IDLE_MS) };
+}
+
+/** On or off, or the time limit. */
+export function readStartInstance(options: OptionReader): StartInstance | undefined {
+  const text = options.text('start-instance');
+  if (isOff(text)) return undefined;
+  if (isOn(text)) return { limitMs: DEFAULT_START_LIMIT_MS };
+  return { limitMs: options.durationMs('start-instance', DEFAULT_START_LIMIT_MS) };
+}
+
+/** On or off, `fresh`, or a file. */
+function readPushKey(options: OptionReader): PushKey | undefined {
+  const text = options.text('push-key');
+  if (text === undefined || isOff(text)) return undefined;
+  const user = options.text('user');
+  if (isOn(text)) return { key: { kind: 'usual' }, user };
+  return { key: text === 'fresh' ? { kind: 'fresh' } : { kind: 'file', path: text }, user };
+}
+
+function isOff(text: string | undefined): boolean {
+  return text === undefined || ['0', 'false', 'no', 'off'].includes(text.toLowerCase());
+}
+
+function isOn(text: string | undefined): boolean {
+  return text !== undefined && ['1', 'true', 'yes', 'on'].includes(text.toLowerCase());
 }

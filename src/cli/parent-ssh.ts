@@ -18,29 +18,37 @@ const MAX_GENERATIONS = 3;
 const OWN_LIMIT = '--connect-timeout';
 const SHELLS: ReadonlySet<string> = new Set(['sh', 'bash', 'dash', 'zsh', 'ksh', 'fish', 'env', 'node']);
 
-/** ConnectTimeout of the ssh above `pid`'s parent; undefined when there is none, or nothing can be read. */
-export function parentSshTimeoutMs(parentPid: number = process.ppid, proc = '/proc'): number | undefined {
-  const args = parentSshArguments(parentPid, proc);
-  return args === undefined ? undefined : sshConnectTimeoutMs(args);
+export interface ParentSsh {
+  /** The program itself, as a path that can be run. */
+  readonly program: string;
+  /** Without the program's name. */
+  readonly args: readonly string[];
 }
 
-/** The ssh that runs this process was told on its command line to take any host key. False when nothing can be read. */
-export function parentSshIgnoresKeys(parentPid: number = process.ppid, proc = '/proc'): boolean {
-  return sshIgnoresHostKeys(parentSshArguments(parentPid, proc) ?? []);
-}
-
-function parentSshArguments(parentPid: number, proc: string): readonly string[] | undefined {
+/** The ssh above `pid`'s parent; undefined when there is none, or nothing can be read. */
+export function findParentSsh(parentPid: number = process.ppid, proc = '/proc'): ParentSsh | undefined {
   let pid = parentPid;
   for (let generation = 0; generation < MAX_GENERATIONS && pid > 1; generation += 1) {
     const words = commandLine(pid, proc);
     const [program = '', ...args] = words;
     // A login shell has a hyphen before its name.
     const name = basename(program).replace(/^-/, '');
-    if (name === 'ssh') return args;
+    if (name === 'ssh') return { program: `${proc}/${pid}/exe`, args };
     if (!SHELLS.has(name)) return undefined;
     pid = parentOf(pid, proc);
   }
   return undefined;
+}
+
+/** ConnectTimeout of that ssh; undefined when it has none, or nothing can be read. */
+export function parentSshTimeoutMs(parentPid: number = process.ppid, proc = '/proc'): number | undefined {
+  const ssh = findParentSsh(parentPid, proc);
+  return ssh === undefined ? undefined : sshConnectTimeoutMs(ssh.args);
+}
+
+/** The ssh that runs this process was told on its command line to take any host key. False when nothing can be read. */
+export function parentSshIgnoresKeys(parentPid: number = process.ppid, proc = '/proc'): boolean {
+  return sshIgnoresHostKeys(findParentSsh(parentPid, proc)?.args ?? []);
 }
 
 export interface ConnectTimes {

@@ -26,7 +26,7 @@ async function connectAlone(
   onStarted?: () => void,
 ): Promise<number> {
   // What can be done before the code of a session is loaded.
-  const request = sessionRequest(args);
+  const request = sessionRequest(args, io.env);
   const log = openLog(args, io);
   const headStart = await takeHeadStart(request, io.env, log);
   await secureHeadStart(headStart);

@@ -4,6 +4,7 @@
  * possible it goes alone, and says nothing.
  */
 import { sinceStartMs, systemClock } from '../clock.ts';
+import type { ProxyError } from '../errors.ts';
 import { openRuntimeDirectory } from '../gate/runtime-directory.ts';
 import { ask, openShared } from '../keeper/client.ts';
 import type { SharedOutcome } from '../keeper/client.ts';
@@ -44,8 +45,9 @@ const ALONE: Alone = { kind: 'alone', begun: () => {}, over: () => {} };
 export async function connectShared(args: ConnectArgs, io: CliIo): Promise<ShareOutcome> {
   const { share } = args;
   // A document of one's own is not the one that sessions are shared with.
-  if (share === undefined || args.document !== undefined || Object.keys(args.parameters).length > 0)
-    return ALONE;
+  const isOwn = args.document !== undefined || Object.keys(args.parameters).length > 0;
+  // A key is pushed for one connection.
+  if (share === undefined || isOwn || args.pushKey !== undefined) return ALONE;
   const log = openLog(args, io);
   try {
     const directory = openRuntimeDirectory(io.env);
@@ -90,6 +92,8 @@ class Sharing {
           if (this.#place.claimStart(process.pid, systemClock.wallNow(), dead)) return this.#starter();
         } else if (place.kind === 'up') {
           const outcome = await this.#ride(place, pipe);
+          // The keeper starts no instances.
+          if (outcome.kind === 'failed' && mayBeStarted(args, outcome.error)) return ALONE;
           if (outcome.kind === 'failed') throw outcome.error;
           if (outcome.kind === 'open') return { kind: 'done', exitStatus: await pipe.carry(outcome) };
           if (pipe.signal.aborted) continue;
@@ -150,6 +154,10 @@ class Sharing {
       },
     };
   }
+}
+
+function mayBeStarted({ startInstance }: ConnectArgs, error: ProxyError): boolean {
+  return startInstance !== undefined && error.code === 'TARGET_STOPPED';
 }
 
 /** Undefined when this connection cannot be shared. */

@@ -5,7 +5,7 @@ import { ProxyError } from '../errors.ts';
 import { waitForTarget } from '../opening/wait-for-target.ts';
 import type { WaitEvents, WaitRequest, WaitResult } from '../opening/wait-for-target.ts';
 import { VERSION } from '../version.ts';
-import { DEFAULT_START_RATE } from './connect-args.ts';
+import { DEFAULT_START_RATE, readStartInstance } from './connect-args.ts';
 import { parseDestination } from './destination.ts';
 import type { CliIo } from './io.ts';
 import { openLog } from './log-file.ts';
@@ -37,6 +37,8 @@ export function readWaitArgs(target: string, port: string | undefined, options: 
     timeoutMs: options.durationMs('timeout', DEFAULT_TIMEOUT_MS),
     startsPerSecond: options.rate('start-rate', DEFAULT_START_RATE),
     needsBanner: !options.switch('no-banner'),
+    // Its own time limit is for everything.
+    startInstance: readStartInstance(options) && { limitMs: undefined },
     reason: `ssm-proxy/${VERSION} ${hostname()} wait ${destination.target}:${destination.port}`,
     json: options.switch('json'),
     quiet: options.switch('quiet'),

@@ -60,6 +60,12 @@ export interface EmulatorState {
   }[];
   readonly faults: Readonly<Faults>;
   readonly kmsKeyId: string | undefined;
+  /** Keys that EC2 Instance Connect has put on nodes, and that are still valid. */
+  readonly pushedKeys: readonly {
+    readonly instanceId: string;
+    readonly user: string;
+    readonly type: string;
+  }[];
 }
 
 export interface ControlsParts {
@@ -83,7 +89,7 @@ export class Controls {
   }
 
   state(): EmulatorState {
-    const { clock, calls, faults, identities, instances, preferences, region } = this.#world;
+    const { clock, calls, faults, identities, instances, preferences, pushedKeys, region } = this.#world;
     return {
       endpoint: this.#parts.endpoint,
       region,
@@ -96,6 +102,7 @@ export class Controls {
       identities: identities.list().map(({ accessKeyId, arn, denied }) => ({ accessKeyId, arn, denied })),
       faults,
       kmsKeyId: preferences.kmsKeyId,
+      pushedKeys: pushedKeys.list().map(({ instanceId, user, type }) => ({ instanceId, user, type })),
     };
   }
 

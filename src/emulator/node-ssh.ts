@@ -29,8 +29,16 @@ export interface NodeSshOptions {
   /** The only user who may log in. */
   readonly user: string;
   readonly log: Log;
+  /** Keys that may log in besides, for a while. */
+  readonly pushedKeys?: () => readonly AcceptedKey[];
   /** Allows password login too. */
   readonly password?: string;
+}
+
+/** A public key in its wire form. */
+export interface AcceptedKey {
+  readonly type: string;
+  readonly blob: Buffer;
 }
 
 export interface NodeSsh {
@@ -79,7 +87,8 @@ export async function startNodeSsh(options: NodeSshOptions): Promise<NodeSsh> {
     });
     // Peers that vanish or speak nonsense; the close that follows cleans up.
     connection.on('error', (error) => log.debug('connection-error', { reason: error.message }));
-    authenticate(connection, { user, password: options.password, key: clientKey });
+    const keys = (): readonly ParsedKey[] => [clientKey, ...parsedKeys(options.pushedKeys?.() ?? [])];
+    authenticate(connection, { user, password: options.password, keys });
     connection.once('ready', () => {
       clearTimeout(grace);
       log.debug('login');
@@ -132,7 +141,7 @@ export async function startNodeSsh(options: NodeSshOptions): Promise<NodeSsh> {
 interface Credentials {
   readonly user: string;
   readonly password: string | undefined;
-  readonly key: ParsedKey;
+  readonly keys: () => readonly ParsedKey[];
 }
 
 function authenticate(connection: Connection, credentials: Credentials): void {
@@ -153,10 +162,12 @@ function authenticate(connection: Connection, credentials: Credentials): void {
 function isProven(context: AuthContext, credentials: Credentials): boolean {
   switch (context.method) {
     case 'publickey': {
-      const { key } = credentials;
-      const isKnown = context.key.algo === key.type && isSame(context.key.data, key.getPublicSSH());
+      const { data } = context.key;
+      // An RSA key signs under several names of algorithms.
+      const key = credentials.keys().find((known) => isSame(data, known.getPublicSSH()));
+      if (key === undefined) return false;
       // Without a signature the client only asks whether the key would do.
-      if (!isKnown || context.signature === undefined || context.blob === undefined) return isKnown;
+      if (context.signature === undefined || context.blob === undefined) return true;
       return key.verify(context.blob, context.signature, context.hashAlgo);
     }
     case 'password':
@@ -169,6 +180,13 @@ function isProven(context: AuthContext, credentials: Credentials): boolean {
 function isSame(a: string | Buffer, b: string | Buffer): boolean {
   const digest = (data: string | Buffer): Buffer => createHash('sha256').update(data).digest();
   return timingSafeEqual(digest(a), digest(b));
+}
+
+function parsedKeys(keys: readonly AcceptedKey[]): readonly ParsedKey[] {
+  return keys.flatMap(({ type, blob }) => {
+    const key = ssh2.utils.parseKey(`${type} ${blob.toString('base64')}`);
+    return key instanceof Error ? [] : [key].flat();
+  });
 }
 
 function parseKey(text: string): ParsedKey {

@@ -2,6 +2,7 @@
  * The emulator: one process on loopback that plays EC2, SSM, STS and the message gateway for a small private
  * cluster. This file starts and stops the pieces; what they do is in the files it imports.
  */
+import { writeFileSync } from 'node:fs';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import * as os from 'node:os';
 import * as path from 'node:path';
@@ -25,6 +26,7 @@ import { Gateway } from './gateway.ts';
 import { instanceName, primaryIp } from './instance.ts';
 import type { EmulatedInstance } from './instance.ts';
 import { startNodeSsh } from './node-ssh.ts';
+import type { PushedKey } from './pushed-keys.ts';
 import { ServiceClock } from './service-clock.ts';
 import { createTlsMaterial } from './tls-authority.ts';
 import { World } from './world.ts';
@@ -36,6 +38,8 @@ export interface SshTarget extends DialAddress {
   readonly identityFile?: string;
   /** Its public host key: type, base64. */
   readonly hostKey?: string;
+  /** An AuthorizedKeysFile of its own, for keys that EC2 Instance Connect pushes; written by the emulator. */
+  readonly pushedKeysFile?: string;
 }
 
 /** The SSH server of one node, as far as the emulator needs it. */
@@ -53,6 +57,8 @@ export type StartNodeServer = (options: {
   readonly hostname: string;
   readonly user: string;
   readonly log: Log;
+  /** Keys that may log in besides its own. */
+  readonly pushedKeys: () => readonly PushedKey[];
 }) => Promise<NodeServer>;
 
 export interface EmulatorOptions {
@@ -113,6 +119,7 @@ async function start(
   }
   const clock = options.clock ?? systemClock;
   const world = new World({ region, clock: new ServiceClock(clock), log });
+  closers.push(() => world.clock.close());
   const identity = world.identities.addUser();
   const directory = await makeDirectory(options.directory, closers);
 
@@ -142,6 +149,7 @@ async function start(
       hostname,
       user: instance.user,
       log: log.child('node'),
+      pushedKeys: () => world.pushedKeys.of(instance.instanceId, instance.user),
     });
     nodeServers.set(instance.instanceId, server);
     world.changeInstance(instance.instanceId, {
@@ -164,6 +172,8 @@ async function start(
     nodes.push(await controls.addInstance(nodeSpec(index, target)));
   }
 
+  keepPushedKeysFile(world, nodes[0], options.sshTarget);
+
   const controlServer = new ControlServer(controls);
   const control = await controlServer.listen();
   closers.push(() => controlServer.close());
@@ -180,6 +190,21 @@ async function start(
     directory,
     close: () => (closed ??= closeAll()),
   };
+}
+
+/** A real sshd reads its keys from a file. Whole within one call: sshd may look at any time. */
+function keepPushedKeysFile(
+  world: World,
+  instance: EmulatedInstance | undefined,
+  target: SshTarget | undefined,
+): void {
+  const file = target?.pushedKeysFile;
+  if (file === undefined || instance === undefined) return;
+  world.pushedKeys.onChange(() => {
+    const keys = world.pushedKeys.of(instance.instanceId, instance.user);
+    const lines = keys.map(({ type, blob }) => `${type} ${blob.toString('base64')}\n`);
+    writeFileSync(file, lines.join(''), { mode: 0o600 });
+  });
 }
 
 async function makeDirectory(

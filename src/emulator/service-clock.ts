@@ -70,6 +70,12 @@ export class ServiceClock {
     };
   }
 
+  /** No lifetime ends any more. */
+  close(): void {
+    for (const { timer } of this.#lifetimes) timer.cancel();
+    this.#lifetimes.clear();
+  }
+
   #arm(lifetime: Lifetime): TimerHandle {
     const leftMs = lifetime.startedAt + lifetime.durationMs - this.serviceNow();
     return this.plain.setTimer(leftMs / this.#speed, () => {

@@ -15,6 +15,7 @@ import { NodeRoles } from './node-roles.ts';
 import { changeInstance, createInstance } from './instance-settings.ts';
 import type { InstanceDefaults, InstanceSpec } from './instance-settings.ts';
 import type { EmulatedInstance } from './instance.ts';
+import { PushedKeys } from './pushed-keys.ts';
 import { builtInDocuments } from './session-document.ts';
 import type { SessionDocument } from './session-document.ts';
 import type { ServiceClock } from './service-clock.ts';
@@ -46,6 +47,7 @@ export class World {
   readonly nodeRoles = new NodeRoles();
   readonly sso = new SsoDirectory(() => this.clock.wallNow());
   readonly calls = new CallLog();
+  readonly pushedKeys: PushedKeys;
   readonly instances = new Map<string, EmulatedInstance>();
   readonly vpcs = new Map<string, Vpc>();
   readonly documents = new Map<string, SessionDocument>();
@@ -59,6 +61,7 @@ export class World {
   constructor(options: { readonly region: string; readonly clock: ServiceClock; readonly log: Log }) {
     this.region = options.region;
     this.clock = options.clock;
+    this.pushedKeys = new PushedKeys(options.clock);
     this.log = options.log;
     this.#failuresSetAt = options.clock.plain.now();
     for (const document of builtInDocuments()) this.documents.set(document.name, document);

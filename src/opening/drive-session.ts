@@ -68,7 +68,8 @@ export async function driveSession(
   events: DriveEvents,
 ): Promise<Session> {
   const { purpose } = request;
-  const subject: SessionSubject = { ...request, targetId };
+  const { limitMs, name } = budget.limit;
+  const subject: SessionSubject = { ...request, targetId, connectTimeoutMs: limitMs, timeLimitName: name };
   let wasReady = false;
   /** Why the data channel is not up yet; better than to say that it took too long. */
   let trouble: ProxyError | undefined;

@@ -7,6 +7,7 @@ import { LookupFiles } from '../gate/lookup-files.ts';
 import { openRuntimeDirectory } from '../gate/runtime-directory.ts';
 import type { SessionGrant } from '../session/session.ts';
 import { SharedLookup } from './shared-lookup.ts';
+import type { InstanceStart } from './start-instance.ts';
 import { StartQueue } from './start-queue.ts';
 import { startWithin } from './start-session.ts';
 import type { StartRequest } from './start-session.ts';
@@ -27,6 +28,8 @@ export interface Sharing {
 export interface GetInRequest extends TargetRequest, Omit<StartRequest, 'instanceId'> {
   /** Undefined: nothing is shared. */
   readonly sharing?: Sharing | undefined;
+  /** Undefined: an instance that is stopped is an error. */
+  readonly startInstance?: InstanceStart | undefined;
 }
 
 export interface GetInParts extends FindTargetDependencies {
@@ -34,7 +37,7 @@ export interface GetInParts extends FindTargetDependencies {
   /** A few words for a status line. */
   readonly enter: (stage: string) => void;
   /** The target is this instance. */
-  readonly onFound: ((instanceId: string, region: string) => void) | undefined;
+  readonly onFound: (context: AwsContext, instanceId: string) => void;
   /** There is a session, although getIn may still reject. */
   readonly onStarted: (started: Started) => void;
   /** It was ended again, at the service too. */
@@ -60,10 +63,22 @@ export async function getIn(request: GetInRequest, parts: GetInParts): Promise<S
     directory !== undefined && sharesLookups
       ? new SharedLookup({ files: new LookupFiles(directory), clock, log, queue })
       : undefined;
+  let isStarted = false;
+  const start = async (context: AwsContext, instanceId: string): Promise<void> => {
+    isStarted = true;
+    const { startStopped } = await import('./start-instance.ts');
+    await startStopped(context, instanceId, request.startInstance ?? { limitMs: undefined }, parts);
+  };
   try {
     for (;;) {
-      const { context, instanceId } = await findTarget(request, parts, enter, budget, { queue, lookup });
-      parts.onFound?.(instanceId, context.region);
+      const mayStart = request.startInstance !== undefined && !isStarted;
+      const { context, instanceId, isStopped } = await findTarget(request, parts, enter, budget, {
+        queue,
+        lookup,
+        takesStopped: mayStart,
+      });
+      if (isStopped) await start(context, instanceId);
+      parts.onFound(context, instanceId);
       const isDoubtful = lookup?.isDoubtful ?? false;
       try {
         const grant = await startWithin(
@@ -76,6 +91,11 @@ export async function getIn(request: GetInRequest, parts: GetInParts): Promise<S
         );
         return { context, targetId: instanceId, grant };
       } catch (thrown) {
+        // Only IDs come as far as this without a word on their state.
+        if (mayStart && !isStarted && asProxyError(thrown).code === 'TARGET_STOPPED') {
+          await start(context, instanceId);
+          continue;
+        }
         if (!isDoubtful || asProxyError(thrown).code !== 'TARGET_NOT_CONNECTED') throw thrown;
         log.info('resolve_again', { instanceId });
         lookup?.forget();

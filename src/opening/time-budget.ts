@@ -20,7 +20,7 @@ const LATE_MS = 100;
 const HEARTBEAT_MS = 250;
 
 export class TimeBudget {
-  readonly limit: TimeLimit;
+  #limit: TimeLimit;
   /** Aborted when the caller gives up, or when the time is spent. */
   readonly signal: AbortSignal;
 
@@ -37,12 +37,22 @@ export class TimeBudget {
 
   constructor(clock: Clock, limit: TimeLimit, caller: AbortSignal) {
     this.#clock = clock;
-    this.limit = limit;
+    this.#limit = limit;
     this.#elasticLeftMs = limit.elasticMs;
     this.#startedAt = clock.now();
     this.signal = AbortSignal.any([caller, this.#spent.signal]);
     this.#arm();
     if (limit.elasticMs > 0) this.#beat();
+  }
+
+  get limit(): TimeLimit {
+    return this.#limit;
+  }
+
+  /** From now on another limit holds, which begins now: something came up that takes its own time. */
+  prolong(limitMs: number, name: string): void {
+    this.#limit = { ...this.#limit, limitMs: this.spentMs + limitMs, name };
+    if (this.#outsideSince === undefined) this.#arm();
   }
 
   /** Milliseconds that count against the limit so far. */
@@ -53,7 +63,7 @@ export class TimeBudget {
   }
 
   get remainingMs(): number {
-    return Math.max(0, this.limit.limitMs - this.spentMs);
+    return Math.max(0, this.#limit.limitMs - this.spentMs);
   }
 
   get isSpent(): boolean {

@@ -15,6 +15,7 @@ import type { OpenSessionEvents } from '../open-session.ts';
 import { formatSeconds } from './persist.ts';
 import { ReadinessProbe } from './readiness-probe.ts';
 import { retryDelayMs } from './retry-policy.ts';
+import type { InstanceStart } from './start-instance.ts';
 import { sleep } from './sleep.ts';
 
 export interface WaitRequest extends TargetRequest {
@@ -27,6 +28,8 @@ export interface WaitRequest extends TargetRequest {
   readonly startsPerSecond: number;
   /** False: the port is one where the client speaks first, and an accepted connection is enough. */
   readonly needsBanner: boolean;
+  /** Undefined: somebody else starts an instance that is stopped. */
+  readonly startInstance?: InstanceStart | undefined;
   readonly reason: string;
 }
 

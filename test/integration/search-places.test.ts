@@ -97,7 +97,7 @@ async function find(changes: Partial<TargetRequest>, shares = false): Promise<Fo
       { env: home.env, clock: systemClock, log: silentLog },
       enter,
       budget,
-      { queue, lookup: shares ? new SharedLookup(parts) : undefined },
+      { queue, lookup: shares ? new SharedLookup(parts) : undefined, takesStopped: false },
     );
     context.close();
     return { instanceId, region: context.region, profile: context.profile };

@@ -15,6 +15,8 @@ export interface Sshd {
   readonly port: number;
   readonly user: string;
   readonly identityFile: string;
+  /** Keys that may log in besides, one a line; read for every login. */
+  readonly pushedKeysFile: string;
   /** As in known_hosts: type and key. */
   readonly hostKey: string;
   close(): Promise<void>;
@@ -51,7 +53,12 @@ export async function startSshd(directory: string): Promise<Sshd> {
     daemon.on('error', (error) => (log += error.message));
     await until('sshd listens or ends', () => log.includes('Server listening') || hasEnded(daemon));
     if (!hasEnded(daemon)) {
-      return { host: '127.0.0.1', port, user, identityFile, hostKey, close: () => stop(daemon) };
+      return {
+        host: '127.0.0.1',
+        ...{ port, user, identityFile, hostKey },
+        pushedKeysFile: join(directory, 'pushed_keys'),
+        close: () => stop(daemon),
+      };
     }
     lastLog = log;
   }
@@ -66,7 +73,7 @@ function configuration(
     `Port ${port}`,
     'ListenAddress 127.0.0.1',
     `HostKey ${hostKeyFile}`,
-    `AuthorizedKeysFile ${join(directory, 'authorized_keys')}`,
+    `AuthorizedKeysFile ${join(directory, 'authorized_keys')} ${join(directory, 'pushed_keys')}`,
     'PidFile none',
     // The files are below a temporary folder that others may write to.
     'StrictModes no',

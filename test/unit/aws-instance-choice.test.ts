@@ -142,7 +142,7 @@ describe('an answer', () => {
 describe('the choice', () => {
   const target = parseTarget('10.0.1.5');
   const choose = (records: readonly InstanceRecord[], regions: readonly string[] = ['us-west-2']) =>
-    chooseInstance(target, records, {}, regions, Date.parse('2026-11-20T10:14:30Z'));
+    chooseInstance(target, records, {}, regions, { now: Date.parse('2026-11-20T10:14:30Z') });
 
   for (const state of ['running', 'pending'] as const) {
     it(`takes the only ${state} instance, whatever else has ended`, () => {

@@ -16,6 +16,7 @@ import { permissionRefusal, sessionArn, signatureRefusal, targetArn } from './au
 import type { ServiceName } from './auth-errors.ts';
 import { EC2_OPERATIONS } from './ec2.ts';
 import { IAM_OPERATIONS } from './iam.ts';
+import { sendSshPublicKey } from './instance-connect.ts';
 import { ec2Answer, ec2Error, queryAnswer, queryError } from './query-xml.ts';
 import { Refusal } from './refusal.ts';
 import { checkSignature, splitUrl } from './sigv4.ts';
@@ -56,6 +57,11 @@ const SSM_OPERATIONS: Readonly<Record<string, (call: SsmCall) => Answered>> = {
 const SERVICES: readonly ServiceName[] = ['ec2', 'ssm', 'sts', 'iam', 'kms'];
 /** Versions of the Query APIs that are not EC2's, for requests without a signature. */
 const VERSIONS: Readonly<Record<string, ServiceName>> = { '2011-06-15': 'sts', '2010-05-08': 'iam' };
+/** Of the JSON services, what stands before the operation; else it is SSM's. */
+const JSON_SERVICES: Readonly<Record<string, ServiceName>> = {
+  TrentService: 'kms',
+  AWSEC2InstanceConnectService: 'ec2-instance-connect',
+};
 /** Needs no permission, as in AWS. */
 const FREE_ACTIONS = ['sts:GetCallerIdentity'];
 
@@ -123,11 +129,19 @@ export class ApiService {
     if (isDenied(check.identity, action)) {
       throw permissionRefusal(check.identity, action, resourceOf(input, check.scope.region));
     }
-    const content =
-      service === 'kms'
-        ? this.#gateway.dataKeys.generate(input, check.scope.region)
-        : await this.#answerSsm(name, { input, caller: check.identity, region: check.scope.region });
+    const content = await this.#answerJson(operation, input, check, requestId);
     return jsonAnswer(200, content, requestId);
+  }
+
+  #answerJson(
+    { service, name }: Operation,
+    input: Readonly<Record<string, unknown>>,
+    { identity: caller, scope: { region } }: { readonly identity: Identity; readonly scope: Scope },
+    requestId: string,
+  ): Answered {
+    if (service === 'kms') return this.#gateway.dataKeys.generate(input, region);
+    if (service === 'ec2-instance-connect') return sendSshPublicKey(this.#world, region, input, requestId);
+    return this.#answerSsm(name, { input, caller, region });
   }
 
   #answerQuery(operation: Operation, action: string, caller: Identity, scope: Scope) {
@@ -156,8 +170,11 @@ function readOperation(request: SignedRequest): Operation {
   const target = request.headers['x-amz-target'];
   if (target !== undefined) {
     const dot = target.lastIndexOf('.');
-    const service = target.startsWith('TrentService.') ? 'kms' : 'ssm';
-    return { service, name: target.slice(dot + 1), parameters: new URLSearchParams() };
+    return {
+      service: JSON_SERVICES[target.slice(0, dot)] ?? 'ssm',
+      name: target.slice(dot + 1),
+      parameters: new URLSearchParams(),
+    };
   }
   const { query } = splitUrl(request.rawUrl);
   const parameters = new URLSearchParams(request.method === 'POST' ? request.body.toString('utf8') : query);
@@ -186,6 +203,9 @@ function requireKnown({ service, name }: Operation): void {
     case 'kms':
       if (name !== 'GenerateDataKey') unknownOperation();
       return;
+    case 'ec2-instance-connect':
+      if (name !== 'SendSSHPublicKey') unknownOperation();
+      return;
     default:
       service satisfies never;
   }
@@ -208,6 +228,7 @@ function parseInput(body: string): Readonly<Record<string, unknown>> {
 /** What a permission is about, for the error text. */
 function resourceOf(input: Readonly<Record<string, unknown>>, region: string): string {
   if (typeof input['Target'] === 'string') return targetArn(region, input['Target']);
+  if (typeof input['InstanceId'] === 'string') return targetArn(region, input['InstanceId']);
   if (typeof input['SessionId'] === 'string') return sessionArn(region, input['SessionId']);
   return '*';
 }
@@ -236,7 +257,8 @@ function errorAnswer(service: ServiceName, refusal: Refusal, requestId: string):
     case 'iam':
       return { ...xmlAnswer(queryError(service, refusal, requestId), requestId), status: refusal.status };
     case 'ssm':
-    case 'kms': {
+    case 'kms':
+    case 'ec2-instance-connect': {
       const answer = jsonAnswer(
         refusal.status,
         { __type: refusal.code, message: refusal.message },

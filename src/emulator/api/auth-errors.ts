@@ -7,7 +7,7 @@ import type { Identity } from '../identities.ts';
 import { Refusal } from './refusal.ts';
 import type { SignatureProblem } from './sigv4.ts';
 
-export type ServiceName = 'ec2' | 'ssm' | 'sts' | 'iam' | 'kms';
+export type ServiceName = 'ec2' | 'ssm' | 'sts' | 'iam' | 'kms' | 'ec2-instance-connect';
 
 const WRONG_SIGNATURE =
   'The request signature we calculated does not match the signature you provided. ' +
@@ -25,6 +25,7 @@ export function signatureRefusal(service: ServiceName, problem: SignatureProblem
       return stsRefusal(problem);
     case 'ssm':
     case 'kms':
+    case 'ec2-instance-connect':
       return jsonRefusal(problem);
     default:
       return service satisfies never;

@@ -1,11 +1,15 @@
 /** One instance in DescribeInstances' XML: the elements that clients read, with EC2's names. */
 import { ACCOUNT_ID } from '../identities.ts';
 import { interfacesOf, privateDnsName, publicDnsName } from '../instance.ts';
-import type { EmulatedInstance, NetworkInterface } from '../instance.ts';
+import type { EmulatedInstance, InstanceState, NetworkInterface } from '../instance.ts';
 import { instanceProfileArn } from '../node-roles.ts';
 import { STATE_CODES } from './ec2-filters.ts';
 import { items } from './query-xml.ts';
 import type { XmlElement, XmlValue } from './query-xml.ts';
+
+export function stateXml(state: InstanceState): XmlElement {
+  return { code: STATE_CODES[state], name: state };
+}
 
 export function instanceXml(instance: EmulatedInstance): XmlElement {
   const interfaces = interfacesOf(instance);
@@ -15,7 +19,7 @@ export function instanceXml(instance: EmulatedInstance): XmlElement {
   return {
     instanceId: instance.instanceId,
     imageId: instance.imageId,
-    instanceState: { code: STATE_CODES[instance.state], name: instance.state },
+    instanceState: stateXml(instance.state),
     privateDnsName: primaryIp === undefined ? '' : privateDnsName(instance, primaryIp),
     dnsName: primary?.publicIp === undefined ? '' : publicDnsName(instance, primary.publicIp),
     reason: transitionReason(instance),

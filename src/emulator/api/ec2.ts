@@ -1,10 +1,11 @@
-/** EC2's Query API, as much as finding an instance takes, and what its console has shown. */
+/** EC2's Query API, as much as finding and starting an instance takes, and what its console has shown. */
 import { ACCOUNT_ID } from '../identities.ts';
 import type { EmulatedInstance } from '../instance.ts';
 import { isManaged } from '../instance.ts';
+import { bootInstance } from '../instance-boot.ts';
 import type { World } from '../world.ts';
 import { filterInstances, filterVpcs } from './ec2-filters.ts';
-import { instanceXml, tagSet } from './ec2-instance-xml.ts';
+import { instanceXml, stateXml, tagSet } from './ec2-instance-xml.ts';
 import { pageOf } from './paging.ts';
 import { items, numberedValues, readFilters } from './query-xml.ts';
 import type { XmlElement } from './query-xml.ts';
@@ -19,6 +20,7 @@ export const EC2_OPERATIONS: Readonly<Record<string, Ec2Operation>> = {
   DescribeVpcEndpoints: describeVpcEndpoints,
   DescribeRegions: describeRegions,
   GetConsoleOutput: getConsoleOutput,
+  StartInstances: startInstances,
 };
 
 const DEFAULT_PAGE = 1000;
@@ -154,6 +156,29 @@ function startOfMachine(instance: EmulatedInstance): string {
     '[   14.012345] cloud-init[612]: Cloud-init finished.',
     '',
   ].join('\r\n');
+}
+
+/** One that runs or starts is left as it is. */
+function startInstances(world: World, region: string, parameters: URLSearchParams): XmlElement {
+  const known = [...world.instances.values()].filter((each) => each.region === region && !isManaged(each));
+  const chosen = pickById(known, numberedValues(parameters, 'InstanceId'));
+  const wrong = chosen.find(({ state }) => !['stopped', 'pending', 'running'].includes(state));
+  if (wrong !== undefined) {
+    throw new Refusal(
+      'IncorrectInstanceState',
+      `The instance '${wrong.instanceId}' is not in a state from which it can be started.`,
+    );
+  }
+  const changes = chosen.map((instance) => {
+    const previous = instance.state;
+    if (previous === 'stopped') bootInstance(world, instance);
+    return {
+      instanceId: instance.instanceId,
+      currentState: stateXml(instance.state),
+      previousState: stateXml(previous),
+    };
+  });
+  return { instancesSet: items(changes) };
 }
 
 function pickById(known: readonly EmulatedInstance[], ids: readonly string[]): EmulatedInstance[] {
