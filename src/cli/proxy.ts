@@ -76,12 +76,21 @@ export async function runConnect(args: ConnectArgs, io: CliIo, parts: ConnectPar
   io.crashGuard?.takeOver((error) => proxy.crash(error));
   proxy.start();
   try {
-    const session = await openSession(
-      paceFile === undefined ? request : { ...request, autoPace: (region) => paceFile.memory(region) },
-      { env: io.env, clock: systemClock, log, recorder, contexts },
-      proxy.sessionEvents,
-      abort.signal,
-    );
+    const open = (known: ConnectParts['contexts']): Promise<Session> =>
+      openSession(
+        paceFile === undefined ? request : { ...request, autoPace: (region) => paceFile.memory(region) },
+        { env: io.env, clock: systemClock, log, recorder, contexts: known },
+        proxy.sessionEvents,
+        abort.signal,
+      );
+    const session = await open(contexts).catch(async (thrown: unknown) => {
+      if (!args.offersLogin || asProxyError(thrown).code !== 'CREDENTIALS_EXPIRED') throw thrown;
+      status.pause();
+      const { offerLogin } = await import('./login-offer.ts');
+      if (!(await offerLogin(args, io, log, abort.signal))) throw thrown;
+      // Those from before know only the old login.
+      return open(undefined);
+    });
     proxy.attach(session);
     return await proxy.finished;
   } catch (thrown) {

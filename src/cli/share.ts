@@ -92,8 +92,7 @@ class Sharing {
           if (this.#place.claimStart(process.pid, systemClock.wallNow(), dead)) return this.#starter();
         } else if (place.kind === 'up') {
           const outcome = await this.#ride(place, pipe);
-          // The keeper starts no instances.
-          if (outcome.kind === 'failed' && mayBeStarted(args, outcome.error)) return ALONE;
+          if (outcome.kind === 'failed' && isMendable(args, outcome.error, this.#io)) return ALONE;
           if (outcome.kind === 'failed') throw outcome.error;
           if (outcome.kind === 'open') return { kind: 'done', exitStatus: await pipe.carry(outcome) };
           if (pipe.signal.aborted) continue;
@@ -156,8 +155,10 @@ class Sharing {
   }
 }
 
-function mayBeStarted({ startInstance }: ConnectArgs, error: ProxyError): boolean {
-  return startInstance !== undefined && error.code === 'TARGET_STOPPED';
+/** The keeper starts no instances, and asks nobody: alone that can be done. */
+function isMendable({ startInstance, offersLogin }: ConnectArgs, error: ProxyError, io: CliIo): boolean {
+  if (error.code === 'TARGET_STOPPED') return startInstance !== undefined;
+  return error.code === 'CREDENTIALS_EXPIRED' && offersLogin && io.stderr.isTTY === true;
 }
 
 /** Undefined when this connection cannot be shared. */

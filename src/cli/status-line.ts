@@ -28,6 +28,12 @@ export class StatusLine {
     else this.#timer ??= setTimeout(() => this.#draw(), SHOW_AFTER_MS);
   }
 
+  /** Erases the line until there is something new to show. */
+  pause(): void {
+    this.clear();
+    this.#timer = undefined;
+  }
+
   /** Erases the line, for good. Idempotent. */
   clear(): void {
     clearTimeout(this.#timer);
