@@ -1,4 +1,5 @@
 /** `ssm-proxy list`: the nodes of your clusters, and whether SSM reaches them; once or live. */
+import { hostname } from 'node:os';
 import type { AwsContext } from '../aws/context.ts';
 import { INSTANCE_STATES } from '../aws/node-facts.ts';
 import type { InstanceState } from '../aws/node-facts.ts';
@@ -7,13 +8,18 @@ import { createContexts } from '../contexts.ts';
 import { ProxyError, asProxyError } from '../errors.ts';
 import { checkAccounts, isEverywhere } from '../find-target.ts';
 import type { TargetRequest } from '../find-target.ts';
-import type { Fleet, FleetQuery } from '../fleet/nodes.ts';
+import type { BannerTimes } from '../fleet/banner-times.ts';
+import type { Fleet, FleetNode, FleetQuery } from '../fleet/nodes.ts';
 import { listNodes } from '../fleet/nodes.ts';
+import type { Log } from '../log.ts';
 import { sleep } from '../opening/sleep.ts';
+import { VERSION } from '../version.ts';
+import { DEFAULT_START_RATE } from './connect-args.ts';
 import type { CliIo } from './io.ts';
 import { LiveScreen } from './live-screen.ts';
 import { openLog } from './log-file.ts';
 import type { LogRequest } from './log-file.ts';
+import type { BannerOf } from './node-table.ts';
 import { fleetJson, nodeTable } from './node-table.ts';
 import type { OptionReader } from './option-values.ts';
 import { writeOut } from './output.ts';
@@ -26,6 +32,10 @@ export interface ListArgs extends Omit<TargetRequest, 'target'>, LogRequest {
   /** Undefined: once. */
   readonly watchEveryMs: number | undefined;
   readonly json: boolean;
+  /** With --watch: sessions may be opened to see how long a banner takes. */
+  readonly looksAtBanners: boolean;
+  /** StartSession calls per second of all processes of the user on this machine; 0: no limit. */
+  readonly startsPerSecond: number;
 }
 
 const DEFAULT_INTERVAL_MS = 5_000;
@@ -51,6 +61,8 @@ export function readListArgs(names: readonly string[], options: OptionReader): L
     },
     watchEveryMs: options.switch('watch') ? Math.max(SHORTEST_INTERVAL_MS, intervalMs) : undefined,
     json: options.switch('json'),
+    looksAtBanners: !options.switch('no-banner'),
+    startsPerSecond: options.rate('start-rate', DEFAULT_START_RATE),
     logLevel: options.logLevel('log-level'),
     logFile: options.text('log-file'),
   };
@@ -97,7 +109,7 @@ export async function runList(args: ListArgs, io: CliIo): Promise<number> {
     contexts = await createContexts(args, { env: io.env, log, signal: abort.signal });
     await checkAccounts(contexts, args.account, abort.signal);
     if (args.watchEveryMs === undefined) await once(args, contexts, io, abort.signal);
-    else await live(args, args.watchEveryMs, contexts, io, abort.signal);
+    else await live(args, args.watchEveryMs, { contexts, log }, io, abort.signal);
     return 0;
   } catch (thrown) {
     if (signalStatus === undefined) throw thrown;
@@ -130,29 +142,52 @@ async function once(
 async function live(
   args: ListArgs,
   everyMs: number,
-  contexts: readonly AwsContext[],
+  { contexts, log }: { readonly contexts: readonly AwsContext[]; readonly log: Log },
   io: CliIo,
   signal: AbortSignal,
 ): Promise<void> {
   const screen = new LiveScreen(io);
+  const times = args.looksAtBanners ? await bannerTimes(args, contexts, io, log) : undefined;
+  const bannerOf = times && ((node: FleetNode) => times.of(node));
   try {
     for (;;) {
       const fleet = await look(args, contexts, signal);
-      if (args.json) await writeOut(io.stdout, fleetJson(fleet));
-      else await screen.draw(page(fleet, widthOf(io)));
+      times?.update(fleet.nodes);
+      if (args.json) await writeOut(io.stdout, fleetJson(fleet, bannerOf));
+      else await screen.draw(page(fleet, widthOf(io), bannerOf));
       await sleep(systemClock, everyMs, signal);
     }
   } finally {
     screen.leave();
+    await times?.close();
   }
 }
 
-function page({ nodes, failures }: Fleet, width: number | undefined): string {
+async function bannerTimes(
+  { startsPerSecond, endpointUrl }: ListArgs,
+  contexts: readonly AwsContext[],
+  { env }: CliIo,
+  log: Log,
+): Promise<BannerTimes> {
+  const fleet = await import('../fleet/banner-times.ts');
+  const reason = `ssm-proxy/${VERSION} ${hostname()} list --watch`;
+  return new fleet.BannerTimes({
+    contexts,
+    env,
+    clock: systemClock,
+    log,
+    endpointUrl,
+    startsPerSecond,
+    reason,
+  });
+}
+
+function page({ nodes, failures }: Fleet, width: number | undefined, bannerOf: BannerOf | undefined): string {
   const time = new Date(systemClock.wallNow()).toLocaleTimeString('en-GB');
   const troubles = failures.map(({ region, error }) =>
     printable(`${region}: ${error.message} [${error.code}]`),
   );
-  const table = nodeTable(nodes, systemClock.wallNow(), width);
+  const table = nodeTable(nodes, systemClock.wallNow(), width, bannerOf);
   return [`${time}  (Ctrl-C ends this)`, ...troubles, '', table, ''].join('\n');
 }
 

@@ -1,6 +1,8 @@
 /** How the nodes of clusters look: a table for people, as wide as there is room, and JSON for programs. */
+import type { BannerTime } from '../fleet/banner-times.ts';
 import type { Fleet, FleetNode } from '../fleet/nodes.ts';
 import { typedClusterName } from '../aws/cluster-tags.ts';
+import type { ErrorCode } from '../errors.ts';
 import { ageText } from './age-text.ts';
 import { printable } from './report.ts';
 import stringWidth from './string-width.ts';
@@ -18,12 +20,21 @@ const AGENT_WORDS: Readonly<Record<FleetNode['agent']['status'], string>> = {
   unknown: '?',
 };
 
+/** What is known of a node's first line; undefined: nothing. */
+export type BannerOf = (node: FleetNode) => BannerTime | undefined;
+
 interface Column {
   readonly heading: string;
   readonly cell: (node: FleetNode, wallNow: number) => string;
   /** Those with the highest number go first when there is no room. Undefined: it stays. */
   readonly dropped?: number;
 }
+
+const FAILURE_WORDS: Readonly<Partial<Record<ErrorCode, string>>> = {
+  PORT_SILENT: 'silent',
+  PORT_REFUSED: 'refused',
+  ACCESS_DENIED: 'denied',
+};
 
 const COLUMNS: readonly Column[] = [
   { heading: 'NODE', cell: nodeName },
@@ -43,10 +54,22 @@ const COLUMNS: readonly Column[] = [
   { heading: 'NAME', cell: ({ instance }) => instance.name ?? '-', dropped: 5 },
 ];
 
-/** `width`: columns of the terminal; undefined: as wide as it gets. `wallNow`: ms since the epoch. */
-export function nodeTable(nodes: readonly FleetNode[], wallNow: number, width: number | undefined): string {
+/**
+ * `width`: columns of the terminal; undefined: as wide as it gets. `wallNow`: ms since the epoch. `bannerOf`: of a live
+ * list.
+ */
+export function nodeTable(
+  nodes: readonly FleetNode[],
+  wallNow: number,
+  width: number | undefined,
+  bannerOf?: BannerOf,
+): string {
   if (nodes.length === 0) return 'No nodes.\n';
   let shown = COLUMNS.filter(({ heading }) => heading !== 'PROFILE' || nodes.some(({ profile }) => profile));
+  if (bannerOf !== undefined) {
+    const column = { heading: 'BANNER', cell: (node: FleetNode) => bannerText(bannerOf(node)) };
+    shown = shown.flatMap((each) => (each.heading === 'AGENT' ? [each, column] : [each]));
+  }
   for (;;) {
     const lines = render(nodes, shown, wallNow);
     const widest = Math.max(...lines.map(stringWidth));
@@ -82,6 +105,19 @@ function clusterLine(cluster: string | undefined, members: number): string {
   return printable(typed === cluster ? `${cluster}, ${count}` : `${typed} (${cluster}), ${count}`);
 }
 
+/** Null: not looked at yet. */
+function bannerFacts(time: BannerTime | undefined): unknown {
+  switch (time?.kind) {
+    case undefined:
+    case 'measuring':
+      return null;
+    case 'measured':
+      return { seconds: Math.round(time.ms) / 1000, error: null };
+    case 'failed':
+      return { seconds: null, error: time.code };
+  }
+}
+
 function nodeName({ role, number, instance }: FleetNode): string {
   if (role === 'head') return 'head';
   if (role === 'worker') return number === undefined ? 'worker' : `worker${number}`;
@@ -92,29 +128,46 @@ function agentText({ agent, instance }: FleetNode): string {
   return instance.state === 'running' ? AGENT_WORDS[agent.status] : '-';
 }
 
-/** One line. What is not known is null. */
-export function fleetJson({ nodes, failures }: Fleet): string {
+function bannerText(time: BannerTime | undefined): string {
+  switch (time?.kind) {
+    case undefined:
+      return '-';
+    case 'measuring':
+      return '...';
+    case 'measured':
+      return `${(time.ms / 1000).toFixed(1)} s`;
+    case 'failed':
+      return FAILURE_WORDS[time.code] ?? 'failed';
+  }
+}
+
+/** One line. What is not known is null. `bannerOf`: of a live list. */
+export function fleetJson({ nodes, failures }: Fleet, bannerOf?: BannerOf): string {
   const facts = {
     schema: SCHEMA,
-    nodes: nodes.map(({ instance, agent, cluster, role, number, profile }) => ({
-      cluster: cluster ?? null,
-      role: role ?? null,
-      number: number ?? null,
-      name: instance.name ?? null,
-      instanceId: instance.instanceId,
-      privateIp: instance.privateIp ?? null,
-      publicIp: instance.publicIp ?? null,
-      region: instance.region,
-      profile: profile ?? null,
-      vpcId: instance.vpcId ?? null,
-      state: instance.state,
-      launchTime: instance.launchTime?.toISOString() ?? null,
-      ssm: {
-        status: agent.status,
-        agentVersion: agent.agentVersion ?? null,
-        lastPing: agent.lastPing?.toISOString() ?? null,
-      },
-    })),
+    nodes: nodes.map((node) => {
+      const { instance, agent, cluster, role, number, profile } = node;
+      return {
+        cluster: cluster ?? null,
+        role: role ?? null,
+        number: number ?? null,
+        name: instance.name ?? null,
+        instanceId: instance.instanceId,
+        privateIp: instance.privateIp ?? null,
+        publicIp: instance.publicIp ?? null,
+        region: instance.region,
+        profile: profile ?? null,
+        vpcId: instance.vpcId ?? null,
+        state: instance.state,
+        launchTime: instance.launchTime?.toISOString() ?? null,
+        ssm: {
+          status: agent.status,
+          agentVersion: agent.agentVersion ?? null,
+          lastPing: agent.lastPing?.toISOString() ?? null,
+        },
+        ...(bannerOf !== undefined && { banner: bannerFacts(bannerOf(node)) }),
+      };
+    }),
     errors: failures.map(({ region, profile, error }) => ({
       region,
       profile: profile ?? null,

@@ -189,6 +189,7 @@ test(
     try {
       await until('the first picture', () => output().includes('worker2'));
       assert.ok(output().startsWith('\x1b[?1049h\x1b[?25l'));
+      await until('the time to a banner', () => /online +\d+\.\d s/.test(output()));
       cluster.emulator.controls.changeInstance(ids[1], { state: 'stopping' });
       await until('the change', () => output().includes('stopping'));
       pty.stdin.write('\x03');

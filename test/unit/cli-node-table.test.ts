@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { nodeTable } from '../../src/cli/node-table.ts';
+import type { BannerTime } from '../../src/fleet/banner-times.ts';
 import type { FleetNode } from '../../src/fleet/nodes.ts';
 import { projectRoot } from '../support/cli.ts';
 import { assertGolden } from '../support/golden.ts';
@@ -47,6 +48,20 @@ for (const width of [40, 80, 120, undefined]) {
     const longest = Math.max(...table.split('\n').map((line) => line.length));
     if (width !== undefined && width >= 80) assert.ok(longest <= width, `${longest} columns`);
     assert.ok(!table.includes('\u001b'));
+  });
+}
+
+const TIMES: Readonly<Record<string, BannerTime>> = {
+  'i-0123456789abcdef0': { kind: 'measured', ms: 842 },
+  'i-0123456789abcdef3': { kind: 'failed', code: 'PORT_SILENT' },
+  'i-0123456789abcdef4': { kind: 'measuring' },
+};
+
+for (const width of [80, 200]) {
+  test(`a live list on ${width} columns has the time to the banner`, () => {
+    const table = nodeTable(NODES, NOW, width, ({ instance }) => TIMES[instance.instanceId]);
+    assertGolden(join(projectRoot, 'test', 'unit', 'golden', `nodes-live-${width}.txt`), table);
+    assert.ok(table.split('\n').every((line) => line.length <= width));
   });
 }
 

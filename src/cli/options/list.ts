@@ -25,7 +25,7 @@ export const LIST_OPTIONS = [
   {
     name: 'watch',
     value: undefined,
-    help: 'show it again and again, until Ctrl-C',
+    help: 'show it again and again, until Ctrl-C, with the time that each node takes to answer on port 22',
     commands: ['list'],
   },
   {
@@ -33,6 +33,12 @@ export const LIST_OPTIONS = [
     value: 'TIME',
     defaultText: '5s',
     help: 'between two looks of --watch, 1s at least',
+    commands: ['list'],
+  },
+  {
+    name: 'no-banner',
+    value: undefined,
+    help: 'with --watch: open no sessions to see how long each node takes to answer on port 22',
     commands: ['list'],
   },
 ] as const satisfies readonly OptionSpec[];

@@ -94,7 +94,7 @@ export const SESSION_OPTIONS = [
     env: 'SSM_PROXY_START_RATE',
     defaultText: '3',
     help: 'StartSession calls per second from this machine, all processes together; 0: no limit',
-    commands: [...SESSION, 'host-keys'],
+    commands: [...SESSION, 'list', 'host-keys'],
   },
   {
     name: 'pace',
