@@ -17,6 +17,10 @@ export interface ConnectOptions extends SessionOptions {
   readonly document?: string;
   /** Parameters of the document besides portNumber. */
   readonly parameters?: DocumentParameters;
+  /** Put on the node for 60 s by EC2 Instance Connect, for one of its users, before the first byte is passed on. */
+  readonly pushKey?: { readonly user: string; readonly publicKey: string };
+  /** An instance that is stopped is started; `connectTimeoutMs` has to allow for it. Default false. */
+  readonly startInstance?: boolean;
 }
 
 const DEFAULT_PORT = 22;
@@ -77,10 +81,12 @@ export async function connect(options: ConnectOptions): Promise<SessionDuplex> {
 }
 
 function request(options: ConnectOptions): SessionRequest {
-  const { target, port = DEFAULT_PORT, document, parameters = {} } = options;
+  const { target, port = DEFAULT_PORT, document, parameters = {}, pushKey, startInstance } = options;
   return {
     ...sessionRequestOf(options, `connect ${target}:${port}`),
     purpose: portPurpose({ port, document, parameters }),
+    pushKey: pushKey && (() => Promise.resolve(pushKey)),
+    startInstance: startInstance === true ? { limitMs: undefined } : undefined,
   };
 }
 

@@ -102,7 +102,8 @@ export async function findTarget(
     log.info('resolved', { target: request.target, ...instanceFields(instance) });
     const isStopped = instance.state === 'stopped' || instance.state === 'stopping';
     if (instance.state !== 'pending') {
-      if (contexts.length > 1 && !isStopped) await lookup?.remember(contexts, target, scope, { instance, context });
+      if (contexts.length > 1 && !isStopped)
+        await lookup?.remember(contexts, target, scope, { instance, context });
       return { context, instanceId: instance.instanceId, isStopped };
     }
     enter(`waiting for ${instance.instanceId} to run`);

@@ -43,10 +43,13 @@ export function readPolicyArgs(
     });
   }
   const isNarrowed =
-    scope.account !== undefined || scope.regions.length > 0 || Object.keys(scope.tags).length > 0;
+    scope.account !== undefined ||
+    scope.regions.length > 0 ||
+    Object.keys(scope.tags).length > 0 ||
+    scope.user !== undefined;
   if (isNarrowed || options.text('for') !== undefined) {
     throw new ProxyError('USAGE', 'the policy of a node cannot be narrowed', {
-      hint: '--account, --region, --tag and --for are for ssm-proxy policy user',
+      hint: '--account, --region, --tag, --user and --for are for ssm-proxy policy user',
     });
   }
   return { kind, format, policy: nodePolicy() };
@@ -84,6 +87,7 @@ function readScope(options: OptionReader): PolicyScope {
     account: readAccount(options),
     regions: regions.includes(ALL_REGIONS) ? [] : regions,
     tags: Object.fromEntries(options.pairs('tag')),
+    user: options.text('user'),
     uses: [...new Set((options.list('for') ?? ['connect']).map((use): Use => readChoice(use, 'for', USES)))],
   };
 }

@@ -17,6 +17,8 @@ export interface Policy {
 }
 
 export const USES = ['connect', 'shell', 'exec', 'forward', 'host-keys'] as const;
+/** The last two are options of `connect`, which they include. */
+export const USES = ['connect', 'shell', 'exec', 'forward', 'push-key', 'start-instance'] as const;
 export type Use = (typeof USES)[number];
 
 export interface PolicyScope {
@@ -29,6 +31,8 @@ export interface PolicyScope {
   readonly uses: readonly Use[];
   /** A port document of the user's own, in place of AWS's. */
   readonly document?: string | undefined;
+  /** User of the nodes for whom keys may be pushed; undefined: any. */
+  readonly user?: string | undefined;
 }
 
 interface DocumentName {
@@ -37,8 +41,12 @@ interface DocumentName {
   readonly isOwn: boolean;
 }
 
+const SSH_DOCUMENTS: readonly DocumentName[] = [{ name: 'AWS-StartSSHSession', isOwn: false }];
+
 const DOCUMENTS: Readonly<Record<Use, readonly DocumentName[]>> = {
-  connect: [{ name: 'AWS-StartSSHSession', isOwn: false }],
+  connect: SSH_DOCUMENTS,
+  'push-key': SSH_DOCUMENTS,
+  'start-instance': SSH_DOCUMENTS,
   shell: [{ name: 'SSM-SessionManagerRunShell', isOwn: true }],
   exec: [
     { name: 'AWS-StartNonInteractiveCommand', isOwn: false },
@@ -63,12 +71,11 @@ export function userPolicy(scope: PolicyScope): Policy {
     ...ec2Instances,
     ...arns(scope, (partition, region) => `arn:${partition}:ssm:${region}:${account}:managed-instance/*`),
   ];
-  const documents = scope.uses.flatMap((use) =>
-    documentsOf(use, scope).flatMap(({ name, isOwn }) =>
+  const documents = [...new Set(scope.uses.flatMap((use) => documentsOf(use, scope)))].flatMap(
+    ({ name, isOwn }) =>
       arns(
         scope,
         (partition, region) => `arn:${partition}:ssm:${region}:${isOwn ? account : '*'}:document/${name}`,
-      ),
     ),
   );
   return policy([
@@ -98,12 +105,31 @@ export function userPolicy(scope: PolicyScope): Policy {
         (partition, region) => `arn:${partition}:ssm:${region}:${account}:session/\${aws:userid}-*`,
       ),
     ),
+    ...onInstances(scope, ec2Instances),
   ]);
 }
 
 function documentsOf(use: Use, { document }: PolicyScope): readonly DocumentName[] {
   if (use !== 'connect' || document === undefined) return DOCUMENTS[use];
   return [{ name: document, isOwn: !document.startsWith('AWS-') }];
+}
+
+/** What is done to the instances themselves. */
+function onInstances({ uses, tags, user }: PolicyScope, instances: readonly string[]): readonly Statement[] {
+  const tagged = tagKeys('aws:ResourceTag', tags);
+  const narrowed = (statement: Statement, equals: Readonly<Record<string, string>>): Statement =>
+    Object.keys(equals).length === 0 ? statement : { ...statement, Condition: { StringEquals: equals } };
+  return [
+    ...(uses.includes('push-key')
+      ? [
+          narrowed(allow('ec2-instance-connect:SendSSHPublicKey', instances), {
+            ...tagged,
+            ...(user !== undefined && { 'ec2:osuser': user }),
+          }),
+        ]
+      : []),
+    ...(uses.includes('start-instance') ? [narrowed(allow('ec2:StartInstances', instances), tagged)] : []),
+  ];
 }
 
 /** For the role of the nodes: what the agent needs for sessions. AmazonSSMManagedInstanceCore has it, and more. */
@@ -154,6 +180,16 @@ function tagCondition(
 ): NonNullable<Statement['Condition']> {
   const keys = Object.entries(tags).map(([key, value]) => [`${prefix}/${key}`, value] as const);
   return { StringEquals: Object.fromEntries(keys) };
+function tagCondition(tags: Readonly<Record<string, string>>): NonNullable<Statement['Condition']> {
+  return { StringEquals: tagKeys('ssm:resourceTag', tags) };
+}
+
+/** EC2's services have another key for the same tags than SSM. */
+function tagKeys(
+  prefix: 'ssm:resourceTag' | 'aws:ResourceTag',
+  tags: Readonly<Record<string, string>>,
+): Readonly<Record<string, string>> {
+  return Object.fromEntries(Object.entries(tags).map(([key, value]) => [`${prefix}/${key}`, value]));
 }
 
 function arns(

@@ -80,6 +80,29 @@ test('the console may be read only where host keys are wanted, and only that of 
     Resource: 'arn:aws:ec2:us-east-1:111122223333:instance/*',
     Condition: { StringEquals: { 'aws:ResourceTag/team': 'ml' } },
   });
+test('keys and starts are for instances, under conditions of their own', () => {
+  const tags = { team: 'ml' };
+  const uses = ['push-key', 'start-instance'] as const;
+  const policy = userPolicy({ ...ANY, tags, uses, user: 'ubuntu' });
+  const Resource = 'arn:aws:ec2:*:*:instance/*';
+  assert.deepEqual(policy.Statement.slice(-2), [
+    {
+      Effect: 'Allow',
+      Action: 'ec2-instance-connect:SendSSHPublicKey',
+      Resource,
+      Condition: { StringEquals: { 'aws:ResourceTag/team': 'ml', 'ec2:osuser': 'ubuntu' } },
+    },
+    {
+      Effect: 'Allow',
+      Action: 'ec2:StartInstances',
+      Resource,
+      Condition: { StringEquals: { 'aws:ResourceTag/team': 'ml' } },
+    },
+  ]);
+  const documents = resources(policy, 'ssm:StartSession').filter((arn) => arn.includes(':document/'));
+  assert.deepEqual(documents, ['arn:aws:ssm:*:*:document/AWS-StartSSHSession']);
+  assert.equal(userPolicy({ ...ANY, uses: ['push-key'] }).Statement.at(-1)?.Condition, undefined);
+  assert.equal(statementsFor(userPolicy(ANY), 'ec2:StartInstances').length, 0);
 });
 
 test('a session needs all of its calls', () => {

@@ -10,6 +10,7 @@ export const policy: CommandHelp = {
     ['ssm-proxy policy user', 'any instance of the account'],
     ['ssm-proxy policy user --account 111122223333 --region us-east-1 --tag team=ml', 'only these'],
     ['ssm-proxy policy user --for connect,exec --format terraform', 'also for exec, to be applied'],
+    ['ssm-proxy policy user --for push-key --user ubuntu', 'also for connect --push-key, as this user'],
     ['ssm-proxy policy node --format cloudformation', 'for the role of the nodes'],
     ['ssm-proxy policy diff --for connect,shell', 'what you lack for these'],
     ['ssm-proxy policy diff node 10.0.1.10', 'what the role of this node lacks'],

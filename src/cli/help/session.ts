@@ -10,6 +10,7 @@ export const connect: CommandHelp = {
     ['ProxyCommand ssm-proxy connect %h %p', 'in ~/.ssh/config; all that ssh needs'],
     ['ssm-proxy connect 10.0.1.10', 'shows the banner of its SSH server'],
     ['ssm-proxy connect 10.0.1.10 --region us-east-1,us-west-2', 'searches two regions'],
+    ['ProxyCommand ssm-proxy connect %h %p --push-key --user %r', 'nodes that do not know your key'],
     ['ssm-proxy connect worker --vpc research --tag team=ml', 'tells two workers apart'],
   ],
 };
@@ -31,6 +32,7 @@ export const wait: CommandHelp = {
   examples: [
     ['ssm-proxy wait 10.0.1.10', 'until sshd has sent its banner'],
     ['ssm-proxy wait gpu-node --timeout 10m --json', 'for a program: instance, banner, time of each stage'],
+    ['ssm-proxy wait gpu-node --start-instance', 'started first, if it is stopped'],
     ['ssm-proxy wait 10.0.1.10 8080 --no-banner', 'a server that does not speak first'],
   ],
 };

@@ -14,6 +14,7 @@ export const POLICY_OPTIONS = [
     value: 'USE[,USE...]',
     defaultText: 'connect',
     help: 'what it has to allow: connect, shell, exec, forward, host-keys',
+    help: 'what it has to allow: connect, shell, exec, forward; push-key, start-instance: connect with that option',
     commands: ['policy'],
   },
 ] as const satisfies readonly OptionSpec[];
