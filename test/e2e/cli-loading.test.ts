@@ -20,11 +20,14 @@ const MARKS = {
   'the EC2 client': 'ec2.amazonaws.com/doc/2016-11-15',
   'the SSM client': 'com.amazonaws.ssm',
   'the KMS client': 'TrentService',
+  'the Instance Connect client': 'com.amazonaws.ec2instanceconnect',
+  'a login': 'code_challenge_method',
   ws: 'Sec-WebSocket-Key',
 } as const;
 
 /** All that one connection loads, SDK included; the SDK alone would be 1.7 MB if tree shaking stopped working. */
 const MAX_LOADED_BYTES = 650_000;
+const MAX_LOADED_BYTES = 620_000;
 
 let folder = '';
 let emulator: EmulatorProcess;

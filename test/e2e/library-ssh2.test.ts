@@ -6,6 +6,7 @@ import { readFileSync } from 'node:fs';
 import { after, afterEach, before, describe, test } from 'node:test';
 import ssh2 from 'ssh2';
 import type { ClientChannel } from 'ssh2';
+import { generateSshKeyPair } from '../../src/emulator/node-keys.ts';
 import { ProxyError, connect } from '../../src/index.ts';
 import type { ConnectOptions, SessionDuplex } from '../../src/index.ts';
 import type { Cluster } from '../support/cluster.ts';
@@ -47,6 +48,17 @@ async function login(host: string, options: Partial<ConnectOptions> = {}): Promi
   await once(client, 'ready');
   return client;
 }
+
+test('a key that is pushed logs in', async () => {
+  const { privateKey, publicKey } = generateSshKeyPair('new');
+  const user = cluster.emulator.instances.find(({ privateIp }) => privateIp === NODE)?.user ?? '';
+  const sock = await open({ pushKey: { user, publicKey } });
+  const client = new ssh2.Client();
+  client.connect({ sock, username: user, privateKey });
+  await once(client, 'ready');
+  client.end();
+  await once(sock, 'close');
+});
 
 function exec(client: ssh2.Client, command: string): Promise<ClientChannel> {
   return new Promise((resolve, reject) => {
