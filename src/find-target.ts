@@ -43,7 +43,7 @@ export interface FindTargetSharing {
   /** Undefined: EC2 is asked for every target. */
   readonly lookup: SharedLookup | undefined;
   /** True: a stopped instance is an answer, too. */
-  readonly takesStopped: boolean;
+  readonly takesStopped?: boolean;
 }
 
 export interface FoundTarget {
@@ -59,7 +59,7 @@ export async function findTarget(
   dependencies: FindTargetDependencies,
   enter: (stage: string) => void,
   budget: TimeBudget,
-  { queue, lookup, takesStopped }: FindTargetSharing,
+  { queue, lookup, takesStopped = false }: FindTargetSharing,
 ): Promise<FoundTarget> {
   const { clock, log } = dependencies;
   const { signal } = budget;

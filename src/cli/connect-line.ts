@@ -18,7 +18,8 @@ function lineOptions(command: Keeping, started: 'connect' | 'host-keys'): readon
 
 /**
  * Plain words, each quoted only where it has to be: launchers re-split such lines and replace %h and %p in them
- * textually (%r only where a key is pushed, which no launcher asks for). Only what was given as an option goes into the line: variables and the config file hold anyway.
+ * textually (%r only where a key is pushed, which no launcher asks for). Only what was given as an option goes into the
+ * line: variables and the config file hold anyway.
  */
 export function connectLine(
   command: Keeping,
@@ -28,7 +29,9 @@ export function connectLine(
 ): string {
   const options = optionWords(lineOptions(command, 'connect'), texts);
   const words = [...programWords(env, isAbsolute), 'connect', ...options].map(proxyCommandWord);
-  return [...words, '%h', '%p'].join(' ');
+  // ssh knows for whom it logs in, on every system.
+  const user = texts.has('push-key') ? ['--user', '%r'] : [];
+  return [...words, ...user, '%h', '%p'].join(' ');
 }
 
 /** For KnownHostsCommand, where ssh takes whole paths only, and no shell reads the line. */
@@ -45,8 +48,4 @@ function optionWords(options: readonly OptionSpec[], texts: OptionTexts): readon
       return bare === undefined ? [`--${name}`, text] : [`--${name}=${text}`];
     }),
   );
-  const words = [...programWords(env, isAbsolute), 'connect', ...options].map(proxyCommandWord);
-  // ssh knows for whom it logs in, on every system.
-  const user = texts.has('push-key') ? ['--user', '%r'] : [];
-  return [...words, ...user, '%h', '%p'].join(' ');
 }

@@ -16,9 +16,16 @@ export interface Policy {
   readonly Statement: readonly Statement[];
 }
 
-export const USES = ['connect', 'shell', 'exec', 'forward', 'host-keys'] as const;
 /** The last two are options of `connect`, which they include. */
-export const USES = ['connect', 'shell', 'exec', 'forward', 'push-key', 'start-instance'] as const;
+export const USES = [
+  'connect',
+  'shell',
+  'exec',
+  'forward',
+  'host-keys',
+  'push-key',
+  'start-instance',
+] as const;
 export type Use = (typeof USES)[number];
 
 export interface PolicyScope {
@@ -83,14 +90,6 @@ export function userPolicy(scope: PolicyScope): Policy {
       ...allow(['ec2:DescribeInstances', 'ec2:DescribeVpcs', 'ssm:DescribeInstanceInformation'], '*'),
       ...(regions.length > 0 && { Condition: { StringEquals: { 'aws:RequestedRegion': regions } } }),
     },
-    ...(scope.uses.includes('host-keys')
-      ? [
-          {
-            ...allow('ec2:GetConsoleOutput', ec2Instances),
-            ...(Object.keys(tags).length > 0 && { Condition: tagCondition(tags, 'aws:ResourceTag') }),
-          },
-        ]
-      : []),
     // A condition on tags of the instance would not hold for the document, which has none.
     ...(Object.keys(tags).length === 0
       ? [allow('ssm:StartSession', [...instances, ...documents])]
@@ -120,6 +119,7 @@ function onInstances({ uses, tags, user }: PolicyScope, instances: readonly stri
   const narrowed = (statement: Statement, equals: Readonly<Record<string, string>>): Statement =>
     Object.keys(equals).length === 0 ? statement : { ...statement, Condition: { StringEquals: equals } };
   return [
+    ...(uses.includes('host-keys') ? [narrowed(allow('ec2:GetConsoleOutput', instances), tagged)] : []),
     ...(uses.includes('push-key')
       ? [
           narrowed(allow('ec2-instance-connect:SendSSHPublicKey', instances), {
@@ -174,12 +174,6 @@ function allow(actions: string | readonly string[], resources: string | readonly
 }
 
 /** All tags of one condition have to match. */
-function tagCondition(
-  tags: Readonly<Record<string, string>>,
-  prefix = 'ssm:resourceTag',
-): NonNullable<Statement['Condition']> {
-  const keys = Object.entries(tags).map(([key, value]) => [`${prefix}/${key}`, value] as const);
-  return { StringEquals: Object.fromEntries(keys) };
 function tagCondition(tags: Readonly<Record<string, string>>): NonNullable<Statement['Condition']> {
   return { StringEquals: tagKeys('ssm:resourceTag', tags) };
 }

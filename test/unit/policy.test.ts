@@ -80,6 +80,8 @@ test('the console may be read only where host keys are wanted, and only that of 
     Resource: 'arn:aws:ec2:us-east-1:111122223333:instance/*',
     Condition: { StringEquals: { 'aws:ResourceTag/team': 'ml' } },
   });
+});
+
 test('keys and starts are for instances, under conditions of their own', () => {
   const tags = { team: 'ml' };
   const uses = ['push-key', 'start-instance'] as const;

@@ -13,8 +13,7 @@ export const POLICY_OPTIONS = [
     name: 'for',
     value: 'USE[,USE...]',
     defaultText: 'connect',
-    help: 'what it has to allow: connect, shell, exec, forward, host-keys',
-    help: 'what it has to allow: connect, shell, exec, forward; push-key, start-instance: connect with that option',
+    help: 'what it has to allow: connect, shell, exec, forward, host-keys; push-key, start-instance: connect with that option',
     commands: ['policy'],
   },
 ] as const satisfies readonly OptionSpec[];
