@@ -27,7 +27,6 @@ const MARKS = {
 
 /** All that one connection loads, SDK included; the SDK alone would be 1.7 MB if tree shaking stopped working. */
 const MAX_LOADED_BYTES = 650_000;
-const MAX_LOADED_BYTES = 620_000;
 
 let folder = '';
 let emulator: EmulatorProcess;
