@@ -164,7 +164,7 @@ async function live(
 }
 
 async function bannerTimes(
-  { startsPerSecond, endpointUrl }: ListArgs,
+  { startsPerSecond, endpointUrl, role }: ListArgs,
   contexts: readonly AwsContext[],
   { env }: CliIo,
   log: Log,
@@ -177,6 +177,7 @@ async function bannerTimes(
     clock: systemClock,
     log,
     endpointUrl,
+    role,
     startsPerSecond,
     reason,
   });

@@ -23,6 +23,8 @@ export interface BannerTimesParts {
   readonly clock: Clock;
   readonly log: Log;
   readonly endpointUrl: string | undefined;
+  /** That the contexts have assumed, if any. */
+  readonly role: string | undefined;
   /** StartSession calls per second of all processes of the user on this machine; 0: no limit. */
   readonly startsPerSecond: number;
   /** Shown in CloudTrail. */
@@ -138,12 +140,12 @@ export class BannerTimes {
   }
 
   async #probe({ instance, profile }: FleetNode, signal: AbortSignal): Promise<void> {
-    const { contexts, startsPerSecond, reason, endpointUrl, ...rest } = this.#parts;
+    const { contexts, startsPerSecond, reason, endpointUrl, role, ...rest } = this.#parts;
     const context = contexts.find((each) => each.region === instance.region && each.profile === profile);
     const probe = new ReadinessProbe(
       {
         target: instance.instanceId,
-        ...{ regions: [instance.region], profile, endpointUrl, ssmmessagesEndpoint: undefined },
+        ...{ regions: [instance.region], profile, role, endpointUrl, ssmmessagesEndpoint: undefined },
         ...{ vpc: undefined, tags: {}, account: undefined, document: undefined, parameters: {} },
         ...{ port: PORT, needsBanner: true, timeoutMs: LOOK_LIMIT_MS, startsPerSecond, reason },
       },

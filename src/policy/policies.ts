@@ -83,7 +83,7 @@ export function userPolicy(scope: PolicyScope): Policy {
       arns(
         scope,
         (partition, region) => `arn:${partition}:ssm:${region}:${isOwn ? account : '*'}:document/${name}`,
-    ),
+      ),
   );
   return policy([
     {

@@ -28,6 +28,7 @@ function setUp(code?: ErrorCode) {
       clock,
       log: silentLog,
       endpointUrl: undefined,
+      role: undefined,
       startsPerSecond: 3,
       reason: '',
     },
