@@ -24,14 +24,14 @@ export async function openBareChannel(
 ): Promise<BareChannel> {
   // Its warning about this version of Node is not for the table.
   process.env['AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED'] = 'true';
-  const { ssm, destroy } = sdkClients(facts);
-  const { StreamUrl = '', TokenValue = '' } = await ssm.send(
+  const clients = sdkClients(facts);
+  const { StreamUrl = '', TokenValue = '' } = await clients.ssm.send(
     new StartSessionCommand({
       Target: instanceId,
       ...(document !== undefined && { DocumentName: document, Parameters: { portNumber: ['22'] } }),
     }),
   );
-  destroy();
+  clients.destroy();
   const ca = facts.caFile === null ? undefined : readFileSync(facts.caFile);
   const client = new ChannelClient(StreamUrl, TokenValue, { ...(ca !== undefined && { ca }) });
   const channel: BareChannel = {

@@ -57,7 +57,7 @@ function notRunning(
   const agoMs = now - Date.parse(time ?? '');
   const since = time === undefined ? '' : ` since ${time}${agoMs >= 0 ? ` (${lasting(agoMs)})` : ''}`;
   const what = target.text === instance.instanceId ? '' : `${target.text} is `;
-  const start = `start it: aws ec2 start-instances --region ${instance.region} --instance-ids ${instance.instanceId}`;
+  const start = `start it: connect with --start-instance, or aws ec2 start-instances --region ${instance.region} --instance-ids ${instance.instanceId}`;
   return new ProxyError(
     code,
     `${what}instance ${instance.instanceId} in ${instance.region}${what === '' ? ' is' : ','} ${instance.state}${since}`,

@@ -26,11 +26,11 @@ export interface NodeSshOptions {
   readonly directory: string;
   /** What `hostname` prints on the node. Names the node's own directory. */
   readonly hostname: string;
-  /** The only user who may log in. */
+  /** Whose key the identity file is. */
   readonly user: string;
   readonly log: Log;
-  /** Keys that may log in besides, for a while. */
-  readonly pushedKeys?: () => readonly AcceptedKey[];
+  /** Keys with which a user, this one or another of the node, may log in besides, for a while. */
+  readonly pushedKeys?: (user: string) => readonly AcceptedKey[];
   /** Allows password login too. */
   readonly password?: string;
 }
@@ -87,8 +87,13 @@ export async function startNodeSsh(options: NodeSshOptions): Promise<NodeSsh> {
     });
     // Peers that vanish or speak nonsense; the close that follows cleans up.
     connection.on('error', (error) => log.debug('connection-error', { reason: error.message }));
-    const keys = (): readonly ParsedKey[] => [clientKey, ...parsedKeys(options.pushedKeys?.() ?? [])];
-    authenticate(connection, { user, password: options.password, keys });
+    authenticate(connection, {
+      keys: (name) => [
+        ...(name === user ? [clientKey] : []),
+        ...parsedKeys(options.pushedKeys?.(name) ?? []),
+      ],
+      password: (name) => (name === user ? options.password : undefined),
+    });
     connection.once('ready', () => {
       clearTimeout(grace);
       log.debug('login');
@@ -139,23 +144,24 @@ export async function startNodeSsh(options: NodeSshOptions): Promise<NodeSsh> {
 }
 
 interface Credentials {
-  readonly user: string;
-  readonly password: string | undefined;
-  readonly keys: () => readonly ParsedKey[];
+  /** By the name of a user, as `password`. */
+  readonly keys: (user: string) => readonly ParsedKey[];
+  readonly password: (user: string) => string | undefined;
 }
 
 function authenticate(connection: Connection, credentials: Credentials): void {
-  const methods: ('publickey' | 'password')[] =
-    credentials.password === undefined ? ['publickey'] : ['publickey', 'password'];
   let refused = 0;
   connection.on('authentication', (context) => {
-    if (context.username === credentials.user && isProven(context, credentials)) {
+    if (isProven(context, credentials)) {
       context.accept();
       return;
     }
     refused += 1;
     if (refused > MAX_AUTH_ATTEMPTS) connection.end();
-    else context.reject(methods);
+    else {
+      const hasPassword = credentials.password(context.username) !== undefined;
+      context.reject(hasPassword ? ['publickey', 'password'] : ['publickey']);
+    }
   });
 }
 
@@ -164,14 +170,16 @@ function isProven(context: AuthContext, credentials: Credentials): boolean {
     case 'publickey': {
       const { data } = context.key;
       // An RSA key signs under several names of algorithms.
-      const key = credentials.keys().find((known) => isSame(data, known.getPublicSSH()));
+      const key = credentials.keys(context.username).find((known) => isSame(data, known.getPublicSSH()));
       if (key === undefined) return false;
       // Without a signature the client only asks whether the key would do.
       if (context.signature === undefined || context.blob === undefined) return true;
       return key.verify(context.blob, context.signature, context.hashAlgo);
     }
-    case 'password':
-      return credentials.password !== undefined && isSame(context.password, credentials.password);
+    case 'password': {
+      const password = credentials.password(context.username);
+      return password !== undefined && isSame(context.password, password);
+    }
     default:
       return false;
   }

@@ -58,7 +58,7 @@ export type StartNodeServer = (options: {
   readonly user: string;
   readonly log: Log;
   /** Keys that may log in besides its own. */
-  readonly pushedKeys: () => readonly PushedKey[];
+  readonly pushedKeys: (user: string) => readonly PushedKey[];
 }) => Promise<NodeServer>;
 
 export interface EmulatorOptions {
@@ -149,7 +149,7 @@ async function start(
       hostname,
       user: instance.user,
       log: log.child('node'),
-      pushedKeys: () => world.pushedKeys.of(instance.instanceId, instance.user),
+      pushedKeys: (user) => world.pushedKeys.of(instance.instanceId, user),
     });
     nodeServers.set(instance.instanceId, server);
     world.changeInstance(instance.instanceId, {

@@ -10,9 +10,10 @@ import { projectRoot } from '../support/cli.ts';
 import type { Cluster } from '../support/cluster.ts';
 import { startCluster } from '../support/cluster.ts';
 import { shellLines } from '../support/doc-lines.ts';
-import type { ProgramResult } from '../support/programs.ts';
+import type { Program, ProgramResult } from '../support/programs.ts';
 import { findProgram, skipWithout } from '../support/programs.ts';
 import { programFolder } from '../support/shell-line.ts';
+import { until } from '../support/until.ts';
 
 const read = (page: string): string =>
   readFileSync(join(projectRoot, 'docs', page), 'utf8').replace(/^ {3}/gm, '');
@@ -44,20 +45,29 @@ describe('the quick start', { skip: skipWithout('ssh', 'scp') }, () => {
   });
   after(() => cluster.close());
 
-  const shell = (line: string): Promise<ProgramResult> =>
-    cluster.run('sh', ['-c', line], {
+  const start = (line: string): Program =>
+    cluster.start('sh', ['-c', line], {
       cwd: work,
       env: {
         PATH: `${folder}:${cluster.env['PATH'] ?? ''}`,
         XDG_CONFIG_HOME: join(cluster.directory, 'config'),
       },
     });
+  const shell = (line: string): Promise<ProgramResult> => start(line).finished;
 
   const lines = shellLines(forSshUsers).filter(({ words }) => words[0] !== 'npm');
   test('has lines to run', () => assert.ok(lines.length >= 7));
 
-  for (const { line } of lines) {
+  for (const { line, words } of lines) {
     test(line, async () => {
+      if (words.includes('--watch')) {
+        const watch = start(`exec ${line}`);
+        await until('it shows the nodes', () => watch.outputSoFar().includes('10.0.1.11'));
+        watch.child.kill('SIGINT');
+        const { status, stderr } = await watch.finished;
+        assert.deepEqual([status, stderr], [0, '']);
+        return;
+      }
       const { status, stdout, stderr } = await shell(line);
       assert.deepEqual([status, stderr], [0, '']);
       if (line.endsWith('cat hello.txt')) assert.equal(stdout.toString(), 'hello\n');

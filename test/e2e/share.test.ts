@@ -8,6 +8,7 @@ import { chmodSync, existsSync, mkdirSync, readdirSync, rmSync, symlinkSync, wri
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { after, afterEach, before, describe, test } from 'node:test';
+import { generateSshKeyPair } from '../../src/emulator/node-keys.ts';
 import { KeeperPlace } from '../../src/keeper/place.ts';
 import { PROTOCOL } from '../../src/keeper/wire.ts';
 import type { Cluster, RunOptions } from '../support/cluster.ts';
@@ -142,6 +143,27 @@ describe('connect --share', { skip: skipWithout('ssh') }, () => {
     assert.match(refused.stderr, /Permission denied/);
     await expectHello();
     assert.equal(startSessionCalls(), calls);
+  });
+
+  test('users with keys of their own ride on the same session', async () => {
+    const sessionId = await sharedSession();
+    const key = join(cluster.directory, 'id_alice');
+    const { privateKey, publicKey } = generateSshKeyPair('alice');
+    writeFileSync(key, privateKey, { mode: 0o600 });
+    writeFileSync(`${key}.pub`, publicKey);
+    const asAlice = ['-i', key, '-l', 'alice', NODE, 'echo hello'];
+    assert.equal((await ssh(asAlice)).status, 255);
+    // Makes her key known to the node for a minute, over a session of its own.
+    const pushing = `'${cluster.cliCommand.join("' '")}' connect %h %p --push-key='${key}' --user=alice`;
+    assert.equal((await ssh(['-o', `ProxyCommand=${pushing}`, ...asAlice])).status, 0);
+    const calls = startSessionCalls();
+    const results = await Promise.all([ssh(asAlice), ssh([NODE, 'echo hello']), ssh(asAlice)]);
+    assert.deepEqual(
+      results.map(({ stdout, stderr }) => stdout.toString() + stderr),
+      ['hello\n', 'hello\n', 'hello\n'],
+    );
+    assert.equal(startSessionCalls(), calls);
+    assert.equal(await sharedSession(), sessionId);
   });
 
   test('exit statuses come back, and an ssh that is killed takes only its own stream with it', async () => {
